@@ -1,0 +1,9 @@
+"""Networks, each a `Model(init, apply)` of two pure functions."""
+
+from functional_nets.models.adapters import from_flax
+from functional_nets.models.lenet import lenet
+from functional_nets.models.mlp import mlp
+from functional_nets.models.model import Model
+from functional_nets.models.xor_net import xor_net
+
+__all__ = ["Model", "from_flax", "lenet", "mlp", "xor_net"]

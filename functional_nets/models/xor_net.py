@@ -1,0 +1,28 @@
+"""The smallest network that learns XOR."""
+
+import jax
+from jax import Array
+
+from functional_nets.models.model import Model
+from functional_nets.nn import Initializer, dense, uniform_fan_in
+
+
+def xor_net(*, init: Initializer | None = None) -> Model:
+    """Returns the 2-2-1 network of notebook `000`, of 9 parameters, sigmoid in the middle.
+
+    `apply` ends at the logit; the notebook's network ends at its sigmoid, the probability of True.
+    `nn.binary_cross_entropy_loss(apply)` is the notebook's loss in its numerically stable form.
+
+    Args:
+        init: How both layers start; by default PyTorch's U(±1/√fan_in).
+    """
+    init_layer = init or uniform_fan_in()
+
+    def init_params(key: Array) -> dict[str, dict[str, Array]]:
+        hidden_key, output_key = jax.random.split(key)
+        return {"hidden": init_layer(hidden_key, (2, 2)), "output": init_layer(output_key, (2, 1))}
+
+    def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:
+        return dense(params["output"], jax.nn.sigmoid(dense(params["hidden"], x)))
+
+    return Model(init_params, apply)

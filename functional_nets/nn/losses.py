@@ -1,0 +1,76 @@
+"""Losses: of predictions, one value per example; and of a model, one scalar to be differentiated."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Float, Int
+
+from functional_nets.nn.layers import scale_pixels
+
+Params = Any
+Apply = Callable[[Params, Array], Array]
+Loss = Callable[..., Float[Array, ""]]
+
+
+def softmax_cross_entropy(
+    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Returns -log of the probability that the softmax of each row gives its label, in nats, at least 0.
+
+    The softmax runs over each row: normalised over the whole batch instead, rows would not sum to 1 and
+    training would diverge (notebook `002`).
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def sigmoid_binary_cross_entropy(logits: Float[Array, "..."], labels: Array) -> Float[Array, "..."]:
+    """Returns the binary cross-entropy of sigmoid(logits), in nats, stable for logits of any size."""
+    return optax.sigmoid_binary_cross_entropy(logits, labels)
+
+
+def binary_cross_entropy(probabilities: Float[Array, "..."], labels: Array) -> Float[Array, "..."]:
+    """Returns -t log p - (1 - t) log(1 - p), in nats, each logarithm at least -100 as in PyTorch's `BCELoss`.
+
+    Kept for the comparison with notebook `000`; on logits, `sigmoid_binary_cross_entropy` loses no digits.
+    """
+    log_p = jnp.maximum(jnp.log(probabilities), -100.0)
+    log_not_p = jnp.maximum(jnp.log1p(-probabilities), -100.0)
+    return -(labels * log_p + (1 - labels) * log_not_p)
+
+
+def squared_error(predictions: Float[Array, "..."], targets: Array) -> Float[Array, "..."]:
+    """Returns the squared differences; their mean is PyTorch's `MSELoss`."""
+    return optax.squared_error(predictions, targets)
+
+
+def classification_loss(apply: Apply) -> Loss:
+    """Returns `loss(params, x, labels)`: the mean softmax cross-entropy of a batch, in nats.
+
+    A network that knows nothing of C classes starts near log C.
+    """
+
+    def loss(params: Params, x: Array, labels: Int[Array, " batch"]) -> Float[Array, ""]:
+        return softmax_cross_entropy(apply(params, scale_pixels(x)), labels).mean()
+
+    return loss
+
+
+def binary_cross_entropy_loss(apply: Apply) -> Loss:
+    """Returns `loss(params, x, labels)`: the mean binary cross-entropy of a model of one logit per example."""
+
+    def loss(params: Params, x: Array, labels: Array) -> Float[Array, ""]:
+        return sigmoid_binary_cross_entropy(apply(params, scale_pixels(x))[:, 0], labels).mean()
+
+    return loss
+
+
+def mean_squared_error_loss(apply: Apply) -> Loss:
+    """Returns `loss(params, x, targets)`: the squared error's mean over the batch and its outputs."""
+
+    def loss(params: Params, x: Array, targets: Array) -> Float[Array, ""]:
+        return squared_error(apply(params, scale_pixels(x)), targets).mean()
+
+    return loss
