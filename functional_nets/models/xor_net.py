@@ -2,12 +2,13 @@
 
 import jax
 from jax import Array
+from jax.typing import DTypeLike
 
 from functional_nets.models.model import Model
 from functional_nets.nn import Initializer, dense, uniform_fan_in
 
 
-def xor_net(*, init: Initializer | None = None) -> Model:
+def xor_net(*, init: Initializer | None = None, product_dtype: DTypeLike | None = None) -> Model:
     """Returns the 2-2-1 network of notebook `000`, of 9 parameters, sigmoid in the middle.
 
     `apply` ends at the logit; the notebook's network ends at its sigmoid, the probability of True.
@@ -15,6 +16,7 @@ def xor_net(*, init: Initializer | None = None) -> Model:
 
     Args:
         init: How both layers start; by default PyTorch's U(±1/√fan_in).
+        product_dtype: As for `nn.dense`.
     """
     init_layer = init or uniform_fan_in()
 
@@ -23,6 +25,7 @@ def xor_net(*, init: Initializer | None = None) -> Model:
         return {"hidden": init_layer(hidden_key, (2, 2)), "output": init_layer(output_key, (2, 1))}
 
     def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:
-        return dense(params["output"], jax.nn.sigmoid(dense(params["hidden"], x)))
+        hidden = jax.nn.sigmoid(dense(params["hidden"], x, product_dtype=product_dtype))
+        return dense(params["output"], hidden, product_dtype=product_dtype)
 
     return Model(init_params, apply)

@@ -1,0 +1,126 @@
+"""Turns a frozen dataclass into a command line whose every error is one line."""
+
+import argparse
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+Config = TypeVar("Config")
+
+EXIT_BAD_INPUT = 2
+EXIT_NON_FINITE_LOSS = 3
+
+
+class OptionError(ValueError):
+    """An option's value cannot be used; the message is one line."""
+
+
+def option(default: Any, help: str, choices: Sequence[str] = ()) -> Any:
+    """Returns a dataclass field with the text that `--help` shows for it."""
+    return dataclasses.field(default=default, metadata={"help": help, "choices": tuple(choices)})
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argparse parser that reports an error without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Writes one line on standard error and exits with status 2."""
+        line = message[:1].upper() + message[1:]
+        print(f"{line}; {self.prog} --help lists the options.", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT)
+
+
+def parse(
+    config_class: type[Config], name: str, description: str, arguments: Sequence[str] | None = None
+) -> Config:
+    """Returns the configuration that the command line asks for.
+
+    Field names become options, `learning_rate` becomes `--learning-rate`; a boolean that is true by
+    default becomes `--no-…`.
+
+    Args:
+        config_class: A frozen dataclass whose fields are made by `option`.
+        name: The experiment's.
+        description: What `--help` says first.
+        arguments: The words after the command; by default those of this process.
+
+    Raises:
+        SystemExit: With status 2 after one line on standard error, or 0 after `--help`.
+    """
+    parser = OneLineParser(
+        prog=f"python -m experiments.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):  # type: ignore[arg-type]  # mypy: a TypeVar is no dataclass.
+        _add_option(parser, field, hints[field.name])
+    return config_class(**vars(parser.parse_args(arguments)))
+
+
+def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
+    flag = "--" + field.name.replace("_", "-")
+    text = field.metadata["help"].replace("%", "%%")
+    if hint is bool:
+        flag = flag.replace("--", "--no-", 1) if field.default else flag
+        action = "store_false" if field.default else "store_true"
+        parser.add_argument(flag, dest=field.name, action=action, help=text)
+        return
+    kind = next((part for part in typing.get_args(hint) if part is not types.NoneType), hint)
+    shown = "" if field.default is None else f" (default: {field.default})"
+    choices = field.metadata["choices"]
+    parser.add_argument(
+        flag,
+        dest=field.name,
+        default=field.default,
+        type=_converter(flag, kind, choices),
+        metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
+        help=text + shown,
+    )
+
+
+def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str], Any]:
+    wanted = {int: "a whole number", float: "a number", Path: "a path", str: "a word"}[kind]
+
+    def convert(text: str) -> Any:
+        if choices and text not in choices:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, found {text!r}")
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {wanted} for {flag}, found {text!r}") from None
+
+    return convert
+
+
+def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:
+    """Parses the command line, runs the experiment and ends the process with the contract's exit status.
+
+    0 done; 2 bad option or input, one line on standard error; 3 a loss was NaN or infinite; 130 or 143
+    stopped by SIGINT or SIGTERM.
+    """
+    config = parse(config_class, name, description)
+    # Imported after parsing, so that --help and a mistyped option answer at once.
+    from functional_nets.data import DataError
+    from functional_nets.training import (
+        CheckpointError,
+        DevicesError,
+        NonFiniteLossError,
+        WrongArithmeticError,
+    )
+
+    try:
+        run(config)
+    except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    except NonFiniteLossError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_NON_FINITE_LOSS) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,32 @@
+"""PyTorch's tutorial network on Fashion-MNIST, 784-512-512-10: 71 % after ten epochs, as the tutorial.
+
+Notebook `004` trains it for ten epochs in batches of 64 at a learning rate of 0.001, in the data's own order,
+and prints 44.9 % and 56.2 % after the first two. The learning rate is small for plain gradient descent: with
+`--optimizer adam` the same network passes 88 %.
+"""
+
+from dataclasses import dataclass
+
+from experiments._command import main, option
+from experiments._training import EpochsConfig, Result, train_classifier
+from functional_nets.models import mlp
+
+
+@dataclass(frozen=True)
+class Config(EpochsConfig):
+    """What can be set."""
+
+    learning_rate: float = option(1e-3, "step size of the optimizer")
+    batch_size: int = option(64, "examples of a step; the last of an epoch has the 32 that are left")
+    shuffle: bool = option(False, "draw a new order in each epoch, instead of the data's own")
+
+
+def run(config: Config) -> Result:
+    """Returns the result of one training, after writing its files."""
+    config.check()
+    model = mlp((784, 512, 512, 10), product_dtype=config.product_dtype)
+    return train_classifier("fashion_mnist", "fashion_mnist", config, model, shuffle=config.shuffle)
+
+
+if __name__ == "__main__":
+    main(Config, "fashion_mnist", __doc__, run)

@@ -1,0 +1,21 @@
+"""Training: steps, epochs as one compiled program, evaluation, populations, checkpoints."""
+
+from functional_nets.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from functional_nets.training.devices import DevicesError, batch_sharding
+from functional_nets.training.evaluation import Evaluation, evaluate
+from functional_nets.training.fit import FitResult, NonFiniteLossError, fit
+from functional_nets.training.optimizers import OPTIMIZERS, make_optimizer
+from functional_nets.training.population import PopulationResult, fit_population
+from functional_nets.training.self_test import WrongArithmeticError, check_arithmetic
+from functional_nets.training.step import TrainState, init_state, make_train_step
+
+__all__ = [
+    "fit", "FitResult", "NonFiniteLossError",
+    "evaluate", "Evaluation",
+    "fit_population", "PopulationResult",
+    "make_train_step", "TrainState", "init_state",
+    "make_optimizer", "OPTIMIZERS",
+    "save_checkpoint", "load_checkpoint", "CheckpointError",
+    "batch_sharding", "DevicesError",
+    "check_arithmetic", "WrongArithmeticError",
+]  # fmt: skip

@@ -1,0 +1,82 @@
+"""An epoch as one compiled program: a scan over the data's batches, which lie on the device."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.sharding import NamedSharding
+from jaxtyping import Float
+
+from functional_nets.training.devices import share_batch
+from functional_nets.training.step import Batch, TrainState
+
+TrainStep = Callable[[TrainState, Batch, Array], tuple[TrainState, Float[Array, ""]]]
+Epoch = Callable[[TrainState, Sequence[Array], Array, Array], tuple[TrainState, Float[Array, " steps"]]]
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Returns the number of batches; a last one that is not full counts: 60,000 in batches of 64 are 938."""
+    return -(-num_examples // batch_size)
+
+
+def make_epoch(
+    train_step: TrainStep,
+    num_examples: int,
+    batch_size: int,
+    *,
+    shuffle: bool,
+    steps: int | None = None,
+    sharding: NamedSharding | None = None,
+) -> Epoch:
+    """Returns `epoch(state, data, key, number) -> (state, losses)`, pure and not yet compiled.
+
+    The order of the examples and all that a step draws are functions of (key, epoch's number, step): there
+    is no iterator whose place would have to be saved.
+
+    Args:
+        train_step: As `make_train_step` returns it.
+        num_examples: Length of the data's first axis.
+        batch_size: Examples of a batch; the last batch holds what is left.
+        shuffle: Whether each epoch draws a new order; otherwise the data's own.
+        steps: Stop after so many steps; None takes all the data.
+        sharding: How a batch is shared among devices; None for one.
+    """
+    wanted = steps_per_epoch(num_examples, batch_size) if steps is None else steps
+    full = min(wanted, num_examples // batch_size)
+    used = full * batch_size
+
+    def epoch(
+        state: TrainState, data: Sequence[Array], key: Array, number: Array
+    ) -> tuple[TrainState, Array]:
+        order_key, step_key = jax.random.split(jax.random.fold_in(key, number))
+        order = jax.random.permutation(order_key, num_examples) if shuffle else jnp.arange(num_examples)
+
+        def step(state: TrainState, numbered: tuple[Array, Array]) -> tuple[TrainState, Array]:
+            number, rows = numbered
+            batch = share_batch(tuple(array[rows] for array in data), sharding)
+            return train_step(state, batch, jax.random.fold_in(step_key, number))
+
+        batches = (jnp.arange(full), order[:used].reshape(full, batch_size))
+        state, losses = lax.scan(step, state, batches)
+        if wanted > full:
+            state, last = step(state, (jnp.asarray(full), order[used:]))
+            losses = jnp.append(losses, last)
+        return state, losses
+
+    return epoch
+
+
+def make_epochs(epoch: Epoch, count: int) -> Epoch:
+    """Returns an epoch function that takes `count` epochs from the given number on, as one program."""
+    if count == 1:
+        return epoch
+
+    def epochs(
+        state: TrainState, data: Sequence[Array], key: Array, number: Array
+    ) -> tuple[TrainState, Array]:
+        numbers = number + jnp.arange(count)
+        state, losses = lax.scan(lambda state, number: epoch(state, data, key, number), state, numbers)
+        return state, losses.reshape(-1)
+
+    return epochs

@@ -1,0 +1,62 @@
+"""How well a model does on data it has not seen."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from functional_nets.nn import scale_pixels, softmax_cross_entropy
+
+
+class Evaluation(NamedTuple):
+    """The result of `evaluate`.
+
+    Attributes:
+        accuracy: Share of examples whose largest logit is their label's, from 0 to 1.
+        loss: Mean softmax cross-entropy, in nats.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def evaluate(
+    apply: Callable[[Any, Array], Array], params: Any, data: Sequence[Array], *, batch_size: int = 1000
+) -> Evaluation:
+    """Returns accuracy and mean loss over all examples.
+
+    Args:
+        apply: From parameters and a batch of images to logits.
+        params: The parameters.
+        data: Images and labels, such as `data.test`.
+        batch_size: Examples that are computed at once; it changes memory and speed alone.
+
+    Raises:
+        ValueError: Without examples, or when images and labels differ in number.
+    """
+    x, labels = data
+    if not len(x) or len(x) != len(labels):
+        raise ValueError(
+            f"Expected as many labels as images, at least 1, found {len(x)} images, {len(labels)} labels."
+        )
+    hits, loss = _evaluate(apply, min(batch_size, len(x)), params, x, labels)
+    return Evaluation(int(hits) / len(x), float(loss) / len(x))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _evaluate(apply: Callable, batch_size: int, params: Any, x: Array, labels: Array) -> tuple[Array, Array]:
+    def sums(batch: tuple[Array, Array]) -> tuple[Array, Array]:
+        images, labels = batch
+        logits = apply(params, scale_pixels(images))
+        hits = jnp.sum(jnp.argmax(logits, axis=-1) == labels)
+        return hits, jnp.sum(softmax_cross_entropy(logits, labels))
+
+    count = len(x)
+    full = count // batch_size * batch_size
+    stacked = [array[:full].reshape(-1, batch_size, *array.shape[1:]) for array in (x, labels)]
+    hits, losses = lax.map(sums, tuple(stacked))
+    rest_hits, rest_loss = sums((x[full:], labels[full:])) if full < count else (0, 0.0)
+    return hits.sum() + rest_hits, losses.sum() + rest_loss

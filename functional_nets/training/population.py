@@ -1,0 +1,109 @@
+"""Many networks trained at once, as one compiled program."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jaxtyping import Float
+
+from functional_nets.training.epoch import make_epoch, make_epochs
+from functional_nets.training.step import Loss, init_state, make_train_step
+
+
+class PopulationResult(NamedTuple):
+    """What training a population returns.
+
+    Attributes:
+        params: The trained parameters; the first axis of each leaf counts the networks.
+        losses: The mean loss of each network in each epoch; NaN or infinite where one has diverged.
+        compile_seconds: Time spent compiling.
+        train_seconds: Time spent in the compiled steps.
+        evaluations: What `evaluate` returned after each epoch, leaves stacked [epochs, networks, …].
+    """
+
+    params: Any
+    losses: Float[np.ndarray, "networks epochs"]
+    compile_seconds: float
+    train_seconds: float
+    evaluations: Any
+
+
+def fit_population(
+    loss_fn: Loss,
+    stacked_params: Any,
+    data: Sequence[Array],
+    optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
+    *,
+    batch_size: int,
+    epochs: int,
+    key: Array,
+    shuffle: bool = True,
+    hyperparameters: dict[str, Array] | None = None,
+    epochs_per_program: int = 1,
+    evaluate: Callable[[Any], Any] | None = None,
+) -> PopulationResult:
+    """Returns N networks, each trained as `fit` would train it, in one program that shares the data.
+
+    All networks see the batches in the same order, that of `fit` with the same key. A network that diverges
+    disturbs no other.
+
+    Args:
+        loss_fn: `loss_fn(params, *batch)`, a scalar.
+        stacked_params: The N starting points; the first axis of each leaf counts the networks, as
+            `jax.vmap(model.init)(keys)` makes them.
+        data: As for `fit`.
+        optimizer: From optax; with `hyperparameters`, what makes one from them, such as `optax.sgd`.
+        batch_size: Examples of a step.
+        epochs: Passes over the data.
+        key: What the order of the examples is drawn from.
+        shuffle: Whether each epoch draws a new order.
+        hyperparameters: Arrays [N] by name, one value for each network, such as
+            `{"learning_rate": jnp.array([0.1, 0.2])}`.
+        epochs_per_program: Epochs that run as one compiled program; must divide `epochs`.
+        evaluate: A pure function of one network's parameters, taken for each after each program.
+
+    Raises:
+        ValueError: When `epochs_per_program` does not divide `epochs`.
+    """
+    if epochs < 1 or epochs % epochs_per_program:
+        raise ValueError(
+            f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, found {epochs}."
+        )
+    data = tuple(jax.device_put(tuple(data)))
+    hyperparameters = hyperparameters or {}
+
+    def make_optimizer(values: dict[str, Array]) -> optax.GradientTransformation:
+        return optimizer(**values) if callable(optimizer) else optimizer
+
+    def init(params: Any, values: dict[str, Array]) -> Any:
+        return init_state(params, make_optimizer(values))
+
+    def run(state: Any, values: dict[str, Array], data: Any, key: Array, number: Array) -> Any:
+        train_step = make_train_step(loss_fn, make_optimizer(values))
+        epoch = make_epoch(train_step, len(data[0]), batch_size, shuffle=shuffle)
+        state, losses = make_epochs(epoch, epochs_per_program)(state, data, key, number)
+        means = losses.reshape(epochs_per_program, -1).mean(axis=1)
+        return state, means, evaluate(state.params) if evaluate else None
+
+    state = jax.jit(jax.vmap(init))(stacked_params, hyperparameters)
+    start = time.perf_counter()
+    program = jax.jit(jax.vmap(run, in_axes=(0, 0, None, None, None)), donate_argnums=0)
+    compiled = program.lower(state, hyperparameters, data, key, jnp.asarray(0)).compile()
+    compile_seconds = time.perf_counter() - start
+
+    losses, evaluations = [], []
+    start = time.perf_counter()
+    for number in range(0, epochs, epochs_per_program):
+        state, means, evaluation = compiled(state, hyperparameters, data, key, jnp.asarray(number))
+        losses.append(np.asarray(means))
+        evaluations.append(jax.tree.map(np.asarray, evaluation))
+    train_seconds = time.perf_counter() - start
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *evaluations)
+    return PopulationResult(
+        state.params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked
+    )
