@@ -1,0 +1,1 @@
+"""Wrong and right gradients as people write them: what the gradient check is measured against."""
