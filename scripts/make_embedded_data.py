@@ -5,6 +5,7 @@
 MNIST is embedded whole. Of Fashion-MNIST, whose 30 MB would be too many, 1,000 training and 200 test images
 of each class are chosen: those whose SHA-256 of the text "SEED/SPLIT/INDEX" is smallest, in their published
 order. A digest rather than a random generator, because no release of any library will ever change it.
+A third file, `order.npz`, holds how to put shuffled copies of both sets into their published order.
 
 The files are the same bytes for the same zlib: entries in a fixed order, with fixed times and attributes. For
 another zlib the arrays in them are still the same, which is what `functional_nets.data.catalogue` pins down.
@@ -14,12 +15,14 @@ import argparse
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from functional_nets.data import DataError, embedded, idx
+from functional_nets.data import DataError, embedded, idx, order
 from functional_nets.data.contents import Contents, digest
 
 SEED = 0
@@ -27,7 +30,7 @@ PER_CLASS = {"train": 1000, "test": 200}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write both files and print the digests that belong into the catalogue."""
+    """Write the files and print the digests that belong into the catalogue."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -40,8 +43,10 @@ def main(arguments: list[str] | None = None) -> None:
     except DataError as error:
         parser.error(str(error))
     out.mkdir(parents=True, exist_ok=True)
+    published = {"mnist": mnist, "fashion_mnist": fashion_mnist}
+    (out / order.TABLE.name).write_bytes(pack(order.tables(published)))
     for name, contents in (("mnist", mnist), ("fashion_mnist", choose(fashion_mnist))):
-        (out / f"{name}.npz").write_bytes(pack(contents))
+        (out / f"{name}.npz").write_bytes(pack(contents._asdict()))
         for field, array in zip(Contents._fields, contents, strict=True):
             print(f"{name:14} {field:8} {array.shape!s:16} {digest(array)}")
 
@@ -63,12 +68,12 @@ def chosen(labels: NDArray[np.uint8], split: str) -> NDArray[np.intp]:
     )
 
 
-def pack(contents: Contents) -> bytes:
-    """`contents` as an `.npz` file, like `numpy.savez_compressed`, but with nothing of today in it and smaller."""
+def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """`arrays` as an `.npz` file, like `numpy.savez_compressed`, with nothing of today in it, and smaller."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for field, array in zip(Contents._fields, contents, strict=True):
-            entry = zipfile.ZipInfo(f"{field}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # Unix, wherever this runs.
             entry.external_attr = 0o644 << 16
             content = io.BytesIO()

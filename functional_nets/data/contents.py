@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from functional_nets.data.catalogue import KNOWN, PARTS, Known
 
-
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",

@@ -5,6 +5,7 @@ beside them.
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,13 @@ def load(name: str) -> Contents:
     return contents
 
 
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-"""What `read_npz` raises on a file that is missing, cut off or something else."""
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What `read_npz` raises on a file that is missing, damaged or something else: tried with random damage."""
 
 
 def read_npz(path: Path) -> Contents:
     """The four arrays in `path`, under Keras's names. What they hold is not checked."""
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return Contents(*(np.ascontiguousarray(archive[field], np.uint8) for field in Contents._fields))
 
 

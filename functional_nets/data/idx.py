@@ -7,6 +7,7 @@ import gzip
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,15 @@ def load(name: str, data_dir: Path | None) -> Contents:
     folder = find(name, data_dir)
     if folder is None:
         raise DataError(_nothing_found(name, data_dir))
-    paths = [_path(folder, file) for file in FILES]
+    return load_files(name, [_path(folder, file) for file in FILES])
+
+
+def load_files(name: str, paths: Sequence[Path]) -> Contents:
+    """All of data set `name`, read from these four IDX files, in the order of `FILES`, and verified.
+
+    Raises:
+        DataError: They are not what they should be.
+    """
     x_train, y_train, x_test, y_test = (
         parse(_read(path), kind=kind, origin=str(path))
         for path, kind in zip(paths, ("images", "labels") * 2, strict=True)
