@@ -34,10 +34,13 @@ def sigmoid_binary_cross_entropy(logits: Float[Array, "..."], labels: Array) -> 
 def binary_cross_entropy(probabilities: Float[Array, "..."], labels: Array) -> Float[Array, "..."]:
     """Returns -t log p - (1 - t) log(1 - p), in nats, each logarithm at least -100 as in PyTorch's `BCELoss`.
 
-    Kept for the comparison with notebook `000`; on logits, `sigmoid_binary_cross_entropy` loses no digits.
+    At probabilities of 0 and 1 the logarithm that is cut off has a gradient of 0. Kept for the comparison
+    with notebook `000`; on logits, `sigmoid_binary_cross_entropy` loses no digits.
     """
-    log_p = jnp.maximum(jnp.log(probabilities), -100.0)
-    log_not_p = jnp.maximum(jnp.log1p(-probabilities), -100.0)
+    # The logarithms never see 0, whose infinite derivative times the cut's 0 would be NaN.
+    never, always = probabilities <= 0, probabilities >= 1
+    log_p = jnp.where(never, -100.0, jnp.maximum(jnp.log(jnp.where(never, 1.0, probabilities)), -100.0))
+    log_not_p = jnp.where(always, -100.0, jnp.log1p(-jnp.where(always, 0.0, probabilities)))
     return -(labels * log_p + (1 - labels) * log_not_p)
 
 
@@ -59,7 +62,7 @@ def classification_loss(apply: Apply) -> Loss:
 
 
 def binary_cross_entropy_loss(apply: Apply) -> Loss:
-    """Returns `loss(params, x, labels)`: the mean binary cross-entropy of a model of one logit per example."""
+    """Returns `loss(params, x, labels)`: the mean binary cross-entropy of a model of one logit an example."""
 
     def loss(params: Params, x: Array, labels: Array) -> Float[Array, ""]:
         return sigmoid_binary_cross_entropy(apply(params, scale_pixels(x))[:, 0], labels).mean()
