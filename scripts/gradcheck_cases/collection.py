@@ -3,11 +3,15 @@
 from . import (
     assignment,
     autoencoder,
+    batch_norm,
+    convolution,
     deep_sigmoid,
+    layer_norm,
     linear_regression,
     log_guard,
     logistic_regression,
     residual,
+    strided,
     tanh_net,
     two_layer,
 )
@@ -23,6 +27,10 @@ GROUPS = (
     assignment,
     autoencoder,
     residual,
+    convolution,
+    strided,
+    batch_norm,
+    layer_norm,
 )
 
 NETWORKS = tuple(dict.fromkeys(fault.network for fault in FAULTS))
