@@ -53,13 +53,13 @@ def notice(name: str, reason: str | None = None) -> str | None:
 
     Args:
         name: A key of `KNOWN`.
-        reason: Why no complete source was used, if one was tried: a clause.
+        reason: Why no complete source was used, if one was tried.
     """
     if is_complete(name):
         return None
-    why = f" ({reason})" if reason else ""
+    why = f" (A download was tried: {reason})" if reason else ""
     return (
         f"ONLY A PART OF THE DATA IS USED: 10,000 of 60,000 training and 2,000 of 10,000 test images of"
-        f" {KNOWN[name].title}{why}; results are not comparable with those on all of it:"
-        " for all of it, give --data-dir or --source tfds."
+        f" {KNOWN[name].title}, so results are not comparable with published ones;"
+        f" for all of it, give --data-dir or --source tfds.{why}"
     )

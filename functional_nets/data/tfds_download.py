@@ -44,7 +44,10 @@ def prepare(name: str, root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(dir=root, prefix="downloads-") as downloads,
+            # Threads of an interrupted download may still write into it.
+            tempfile.TemporaryDirectory(
+                dir=root, prefix="downloads-", ignore_cleanup_errors=True
+            ) as downloads,
             _patience(),
             _progress(),
         ):
@@ -109,7 +112,7 @@ def _patience() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[None]:
-    """TFDS's progress bars where somebody watches, its messages beside them, not in its output."""
+    """TFDS's progress bars where somebody watches them, and its messages on standard error too."""
     before = getattr(tqdm_utils, "_active", True)
     tfds.display_progress_bar(before and sys.stderr.isatty())
     try:

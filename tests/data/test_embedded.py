@@ -11,7 +11,7 @@ import pytest
 
 from functional_nets.data import embedded, idx, load, order
 from functional_nets.data.contents import Contents
-from tests.data.made_data import few, refused
+from tests.data.made_data import few, refused, write_idx
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,12 @@ def test_the_embedded_part_of_fashion_is_balanced_and_says_that_it_is_a_part():
     assert "\n" not in data.notice
 
 
+def test_the_embedded_part_does_not_pass_for_the_whole(tmp_path):
+    folder = write_idx(tmp_path, embedded.load("fashion_mnist"))
+    with refused("of Fashion-MNIST, found", "of the embedded part of Fashion-MNIST"):
+        load("fashion_mnist", source="idx", data_dir=folder)
+
+
 def test_the_recipe_chooses_the_embedded_part(real_data, recipe):
     chosen = recipe.choose(idx.load("fashion_mnist", real_data))
     for ours, theirs in zip(embedded.load("fashion_mnist"), chosen, strict=True):
@@ -69,25 +75,28 @@ def test_the_recipe_made_the_table_of_orders(real_data):
             assert np.array_equal(table[key], indices)
 
 
-def test_a_damaged_or_missing_embedded_file_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damage", ["flipped bit", "no deflate", "cut off", "missing"])
+def test_a_damaged_or_missing_embedded_file_is_refused(tmp_path, monkeypatch, damage):
     path = Path(shutil.copy(embedded.FOLDER / "fashion_mnist.npz", tmp_path))
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    if damage == "flipped bit":
+        data[len(data) // 2] ^= 1
+    elif damage == "no deflate":
+        data[100:200] = b"\xff" * 100
+    else:
+        del data[1000:]
     path.write_bytes(data)
+    if damage == "missing":
+        path.unlink()
     with refused(str(path), "install functional-nets again"):
         load("fashion_mnist", source="embedded")
-    path.write_bytes(data[:1000])
-    with refused(str(path), "install functional-nets again"):
-        load("fashion_mnist", source="embedded")
-    with refused("mnist.npz", "install functional-nets again"):
-        load("mnist", source="embedded")
 
 
 def test_an_embedded_file_with_other_content_is_refused(tmp_path, monkeypatch, recipe):
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
     (tmp_path / "mnist.npz").write_bytes(recipe.pack(few()._asdict()))
-    with refused("SHA-256", "mnist.npz"):
+    with refused("SHA-256", "mnist.npz", "install functional-nets again"):
         load("mnist", source="embedded")
 
 

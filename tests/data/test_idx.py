@@ -108,13 +108,15 @@ def test_images_of_another_size_are_refused(folder):
         read(folder)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "flipped bit", "wrong checksum"])
+@pytest.mark.parametrize("damage", ["cut off", "flipped bit", "wrong checksum", "no deflate"])
 def test_a_corrupt_gzip_file_is_refused(tmp_path, damage):
     folder = write_idx(tmp_path, few(), zipped=True)
     path = folder / f"{IMAGES}.gz"
     data = bytearray(path.read_bytes())
     if damage == "cut off":
         del data[len(data) // 2 :]
+    elif damage == "no deflate":
+        data[10:20] = b"\xff" * 10  # After the header of 10 bytes.
     else:
         data[len(data) // 2 if damage == "flipped bit" else -6] ^= 1
     path.write_bytes(data)
