@@ -1,5 +1,6 @@
 """Layers: pure functions of their parameters and an input."""
 
+import math
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -9,16 +10,17 @@ from jaxtyping import Float, Num
 
 
 def scale_pixels(x: Num[Array, "..."]) -> Num[Array, "..."]:
-    """Returns uint8 pixels as float32 between 0 and 1; anything else unchanged.
+    """Returns uint8 pixels as floats between 0 and 1; anything else unchanged.
 
-    Data stay uint8 on the device, a quarter of the memory, and are scaled one batch at a time.
+    Data stay uint8 on the device, a quarter of the memory, and are scaled one batch at a time. The floats
+    are JAX's default type, so that a gradient check in float64 is not rounded to float32 here.
     """
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    return x.astype(jnp.result_type(float)) / 255 if x.dtype == jnp.uint8 else x
 
 
 def flatten(x: Num[Array, "batch ..."]) -> Num[Array, "batch features"]:
     """Returns one row of features per example."""
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))  # With -1, a batch of 0 examples would be refused.
 
 
 def dense(

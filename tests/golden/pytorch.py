@@ -38,7 +38,7 @@ def losses() -> dict:
 
 
 def lenet() -> dict:
-    """The logits and the sums of the gradients' absolute values, leaf by leaf, of notebook `003`'s network."""
+    """The logits and the sums of the absolute gradients, leaf by leaf, of notebook `003`'s network."""
     random = np.random.RandomState(SEED)
     model = nn.Sequential(
         nn.ZeroPad2d(2), nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 3), nn.ReLU(),

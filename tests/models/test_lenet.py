@@ -10,6 +10,7 @@ from functional_nets.models.lenet import SHAPES
 from functional_nets.nn import classification_loss, conv2d, max_pool2d
 from tests import oracles
 
+APPLY = jax.jit(lenet().apply)
 GOLDEN = oracles.PYTORCH["lenet"]
 
 
@@ -53,7 +54,7 @@ def test_sides_go_32_30_15_13_6_so_that_16_channels_of_6_by_6_are_left():
 def test_logits_are_those_of_loops_in_numpy_and_of_pytorch(pytorchs):
     params, images = pytorchs
     padded = np.pad(images / 255, ((0, 0), (2, 2), (2, 2), (0, 0)))
-    found = jax.jit(lenet().apply)(jax.tree.map(jnp.float32, params), images)
+    found = APPLY(jax.tree.map(jnp.float32, params), images)
     np.testing.assert_allclose(found, oracles.lenet(params, padded), atol=2e-6)
     np.testing.assert_allclose(found, GOLDEN["logits"], atol=2e-6)
 
@@ -62,12 +63,11 @@ def test_gradients_are_pytorchs(pytorchs):
     params, images = pytorchs
     loss = classification_loss(lenet().apply)
     grads = jax.jit(jax.grad(loss))(jax.tree.map(jnp.float32, params), images, np.array([3, 7]))
-    sums = [float(abs(grads[name][leaf]).sum()) for name in SHAPES for leaf in ("w", "b")]
+    sums = [np.abs(grads[name][leaf]).sum() for name in SHAPES for leaf in ("w", "b")]
     np.testing.assert_allclose(sums, GOLDEN["gradient_sums"], rtol=1e-4)
 
 
 def test_images_of_28_are_padded_with_background_and_those_of_32_are_not(pytorchs):
     params, images = jax.tree.map(jnp.float32, pytorchs[0]), pytorchs[1]
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
-    apply = jax.jit(lenet().apply)
-    np.testing.assert_array_equal(apply(params, images), apply(params, padded))
+    np.testing.assert_array_equal(APPLY(params, images), APPLY(params, padded))

@@ -44,3 +44,7 @@ def test_uint8_pixels_become_0_to_1_and_other_types_stay():
     np.testing.assert_allclose(scaled, [0, 0.2, 1], rtol=1e-7)
     for unscaled in (jnp.asarray([0.0, 51.0]), jnp.asarray([0, 51], jnp.int32)):
         assert scale_pixels(unscaled) is unscaled
+
+
+def test_flatten_keeps_the_features_of_an_empty_batch():
+    assert flatten(jnp.zeros((0, 28, 28, 1))).shape == (0, 784)
