@@ -2,18 +2,27 @@
 
 from . import (
     assignment,
+    attention,
     autoencoder,
     batch_norm,
     convolution,
     deep_sigmoid,
+    dropout,
+    embedding,
+    gru,
     layer_norm,
     linear_regression,
     log_guard,
     logistic_regression,
+    lstm,
+    recurrent,
     residual,
+    scanned,
     strided,
     tanh_net,
     two_layer,
+    variational,
+    word2vec,
 )
 from .corpus import CONTROLS, FAULTS
 
@@ -31,6 +40,15 @@ GROUPS = (
     strided,
     batch_norm,
     layer_norm,
+    embedding,
+    recurrent,
+    scanned,
+    attention,
+    dropout,
+    lstm,
+    gru,
+    variational,
+    word2vec,
 )
 
 NETWORKS = tuple(dict.fromkeys(fault.network for fault in FAULTS))

@@ -18,7 +18,7 @@ from gradcheck_cases.corpus import MISTAKES, Options, leaves
 def derivative(network, options):
     params, args = network.example(options.seed, options.n)
     with jax.enable_x64(True):
-        value, grads = jax.value_and_grad(network.loss_fn)(params, *args)
+        value, grads = jax.jit(jax.value_and_grad(network.loss_fn))(params, *args)
     return float(value), leaves(grads)
 
 
