@@ -1,0 +1,188 @@
+"""What the search for a mistake knows: the right backward pass, the wrong gradient, and quick projections."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.program import (
+    Cotangents,
+    Program,
+    active_nodes,
+    cotangent,
+    entries,
+    gradient,
+    is_real,
+    walk,
+)
+from functional_nets.gradcheck.tangents import tangents
+
+PROBES = 2
+
+
+class Evidence:
+    """The right backward pass of a program and the gradient that was given instead.
+
+    Args:
+        program: The traced loss.
+        given: The gradient under test, per leaf; None for a leaf of another shape, which then says nothing.
+        paths: The leaves' names.
+        tolerances: Per leaf, the absolute error that rounding explains.
+    """
+
+    def __init__(self, program: Program, given: Sequence[Any], paths: Sequence[str], tolerances: Sequence[float]):
+        self.program = program
+        self.active = active_nodes(program, program.leaves)
+        self.cotangents = walk(program, self.active)
+        # What lies behind a stop_gradient leads to the loss, and yet has no cotangent.
+        self.active = [p for p in self.active if not self.cotangents.keys().isdisjoint(program.nodes[p].outputs)]
+        self.reference = [np.asarray(leaf) for leaf in gradient(program, self.cotangents)]
+        self.given = list(given)
+        self.paths = list(paths)
+        self.tolerances = list(tolerances)
+        self._entries: dict[int, tuple[Any, ...]] = {}
+
+    @cached_property
+    def compared(self) -> list[int]:
+        """The leaves that can be compared: those of the right shape."""
+        return [number for number, leaf in enumerate(self.given) if leaf is not None]
+
+    @cached_property
+    def scales(self) -> list[float]:
+        """The size of each leaf's gradient, given or right."""
+        sizes = [
+            max(_size(right), 0.0 if given is None else _size(given))
+            for right, given in zip(self.reference, self.given, strict=True)
+        ]
+        return [size or 1.0 for size in sizes]
+
+    @cached_property
+    def wrong(self) -> list[int]:
+        """The leaves that differ by more than rounding."""
+        return [
+            number
+            for number in self.compared
+            if not _size(self.given[number] - self.reference[number]) <= self.tolerances[number]
+        ]
+
+    def entries(self, position: int) -> tuple[Any, ...]:
+        """Returns what the right rule at a node gives to each of its inputs."""
+        if position not in self._entries:
+            node = self.program.nodes[position]
+            g = cotangent(node, self.cotangents, self.program.values)
+            with np.errstate(all="ignore"):
+                self._entries[position] = (
+                    (None,) * len(node.inputs) if g is None else entries(node, g, self.program.values)
+                )
+        return self._entries[position]
+
+    @cached_property
+    def uses(self) -> dict[int, list[tuple[int, int]]]:
+        """By value, the nodes that take it and the place at which they do."""
+        found = defaultdict(list)
+        for position in self.active:
+            for place, number in enumerate(self.program.nodes[position].inputs):
+                if number in self.reach and self.entries(position)[place] is not None:
+                    found[number].append((position, place))
+        return dict(found)
+
+    @cached_property
+    def reach(self) -> dict[int, frozenset[int]]:
+        """By value, the leaves that it depends on."""
+        found = {number: frozenset([leaf]) for leaf, number in enumerate(self.program.leaves)}
+        for position in self.active:
+            node = self.program.nodes[position]
+            union = frozenset().union(*(found.get(number, frozenset()) for number in node.inputs))
+            for number in node.outputs:
+                if is_real(self.program.values[number]):
+                    found[number] = union
+        return found
+
+    @cached_property
+    def twins(self) -> dict[tuple[int, ...], list[int]]:
+        """By shape, the real values that have it."""
+        found = defaultdict(list)
+        for number, value in enumerate(self.program.values):
+            if is_real(value) and np.size(value) > 1:
+                found[np.shape(value)].append(number)
+        return dict(found)
+
+    # Projections. A leaf has PROBES random directions; row 2·leaf + k of a signature belongs to its k-th.
+
+    @cached_property
+    def _directions(self) -> list[tuple[int, Any]]:
+        random = np.random.default_rng(7)
+        return [
+            (leaf, random.standard_normal(np.shape(self.reference[leaf])) / self.scales[leaf])
+            for leaf in self.compared
+            for _ in range(PROBES)
+        ]
+
+    @cached_property
+    def _tangents(self) -> list[dict[int, Any]]:
+        return [
+            tangents(self.program, {self.program.leaves[leaf]: direction})
+            for leaf, direction in self._directions
+        ]
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """The signature of the error: of the gradient given less the right one."""
+        return np.array(
+            [np.vdot(direction, self.given[leaf] - self.reference[leaf]) for leaf, direction in self._directions]
+        ).real
+
+    def signature(self, delta: Mapping[int, Any]) -> np.ndarray:
+        """Returns the signature of the error that changing cotangents by `delta` would make."""
+        with np.errstate(all="ignore"):
+            return np.array(
+                [
+                    sum(np.vdot(tangent[number], d) for number, d in delta.items() if number in tangent)
+                    for tangent in self._tangents
+                ]
+            ).real
+
+    def matches(self, signature: np.ndarray, slack: float = 1e-6) -> bool:
+        """Whether a signature is the target's, up to the precision of the projections and of the data."""
+        noise = np.array([self.tolerances[leaf] / self.scales[leaf] for leaf, _ in self._directions])
+        room = slack * np.max(np.abs(self.target)) + 8 * noise * self._norms
+        return bool(np.all(np.abs(signature - self.target) <= room))
+
+    @cached_property
+    def _norms(self) -> np.ndarray:
+        """How far a direction's projection moves when each element moves by its leaf's scale, at random."""
+        return np.array([np.sqrt(np.size(direction)) for _, direction in self._directions])
+
+    def pulled(self, delta: Mapping[int, Any], below: int) -> list[Any]:
+        """Returns the whole gradient when cotangents change by `delta` and the nodes below pass it on."""
+        with np.errstate(all="ignore"):
+            change = walk(self.program, self.active, start=dict(delta), below=below)
+        return [a + b for a, b in zip(self.reference, gradient(self.program, change), strict=True)]
+
+    def residual(self, found: Sequence[Any]) -> float:
+        """Returns the largest difference from the gradient given, relative to each leaf's scale."""
+        worst = 0.0
+        for leaf in self.compared:
+            if np.shape(found[leaf]) != np.shape(self.given[leaf]):
+                return np.inf
+            difference = _size(found[leaf] - self.given[leaf]) / self.scales[leaf]
+            worst = max(worst, difference if difference == difference else np.inf)
+        return worst
+
+    def reproduces(self, found: Sequence[Any], slack: float = 1e-9) -> bool:
+        """Whether a gradient is the one given, up to 1e-9 or what rounding explains."""
+        return all(
+            np.shape(found[leaf]) == np.shape(self.given[leaf])
+            and _size(found[leaf] - self.given[leaf]) <= max(slack * self.scales[leaf], 4 * self.tolerances[leaf])
+            for leaf in self.compared
+        )
+
+    def cotangents_of(self, position: int) -> Cotangents | Any:
+        """Returns the cotangent of a node's output."""
+        return cotangent(self.program.nodes[position], self.cotangents, self.program.values)
+
+
+def _size(array: Any) -> float:
+    return float(np.max(np.abs(array), initial=0.0))

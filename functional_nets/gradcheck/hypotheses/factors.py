@@ -1,0 +1,221 @@
+"""A contribution that is multiplied by a constant: left out (0), of the wrong sign (-1), or scaled.
+
+One fit finds the constant for every operand of every node, and on one path all fit: the cost says where a
+teacher would point, at the line that divides by N if a factor N is missing.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import Node, is_real
+
+REDUCTIONS = {"broadcast_in_dim", "reduce_sum", "reduce_window_sum"}
+POOLING = {"reduce_window_sum", "reduce_window_max", "reduce_max"}
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields, for each operand whose contribution times a constant is the one given, what that constant means."""
+    wrong = frozenset(evidence.wrong)
+    for position in evidence.active:
+        node = evidence.program.nodes[position]
+        for place, entry in enumerate(evidence.entries(position)):
+            number = node.inputs[place]
+            if entry is None or not wrong or not wrong <= evidence.reach.get(number, frozenset()):
+                continue
+            factor = fitted(evidence, {number: entry})
+            if factor is not None:
+                yield explained(evidence, position, place, factor)
+
+
+def fitted(evidence: Evidence, contribution: dict[int, Any]) -> float | None:
+    """Returns the c for which c times the contribution, in place of it, gives the gradient given."""
+    signature = evidence.signature(contribution)
+    size = np.vdot(signature, signature)
+    if not size > 0 or not np.isfinite(size):
+        return None
+    change = float(np.vdot(signature, evidence.target) / size)
+    return 1 + change if evidence.matches(change * signature) else None
+
+
+def explained(evidence: Evidence, position: int, place: int, factor: float) -> Hypothesis:
+    """Returns what the factor means at one operand of one node."""
+    node = evidence.program.nodes[position]
+    number = node.inputs[place]
+    rounded = _round(factor)
+    delta = {number: (rounded - 1) * np.asarray(evidence.entries(position)[place])}
+
+    def hypothesis(kind: str, text: str, cost: float) -> Hypothesis:
+        return Hypothesis(kind, position, text, cost, delta)
+
+    if rounded == 0:
+        return hypothesis(*_missing(evidence, position, place))
+    if rounded == -1:
+        own = node.op == "neg" or (node.op == "sub" and place == 1)
+        text = "the sign is flipped: the minus here is left out" if own else "the sign is flipped: negate it"
+        return hypothesis("sign", text, 0.3 if own else 1.2 + _far(evidence, position, place))
+    reduced = _reduced_size(evidence, node)
+    if node.op == "broadcast_in_dim" and reduced > 1 and _close(rounded, 1 / reduced):
+        text = f"the gradient is averaged over the {reduced} places that share this value: sum it"
+        return hypothesis("wrong_reduction", text, 0.4 + _far(evidence, position, place))
+    name, natural = named(evidence, rounded)
+    literal = _literal(evidence, node, rounded)
+    if _everywhere(evidence) and natural and rounded > 1 and _close(rounded, round(rounded)) and literal is None:
+        if not _squares(node) and round(rounded) in (2, 3) and position == evidence.active[-1]:
+            text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
+            return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
+    cost = 1.5 + _far(evidence, position, place) + (0.0 if natural else 3.0)
+    if literal is not None:
+        cost, name = 0.2, literal
+    elif _squares(node) and (_close(rounded, 2) or _close(rounded, 0.5)):
+        cost = 0.4
+    elif node.op in REDUCTIONS and reduced > 1 and (_close(rounded, reduced) or _close(rounded, 1 / reduced)):
+        cost = 0.6
+    verb = "is missing" if literal is not None else "too many or missing"
+    text = f"the gradient is {rounded:.6g} times what it should be: a factor of {name} {verb}"
+    return hypothesis("scale", text, cost)
+
+
+def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, float]:
+    """A contribution that is left out; of a value that is used several times, whether its last one is kept."""
+    program = evidence.program
+    node = program.nodes[position]
+    number = node.inputs[place]
+    if node.op in POOLING:
+        return "missing_term", "no gradient goes back through this operation: add its contribution", 1.0
+    uses = evidence.uses[number]
+    if len(uses) == 2:
+        # Backward, the use that comes first in the forward pass is computed last.
+        kept_last = (position, place) == max(uses)
+        other = program.nodes[min(uses)[0]]
+        alike = other.op == node.op or number in program.leaves
+        if kept_last and not _scalar_path(evidence, position):
+            text = "this value is used twice, and its gradient keeps only the last contribution: add them (+=)"
+            return "overwritten", text, 0.5 if alike else 0.9
+    fork = len(uses) > 1 or number in program.leaves
+    what = "this use of it" if len(uses) > 1 else "this operand"
+    text = f"the contribution of {what} is left out, as if it were a constant: add it"
+    return "missing_term", text, 0.6 if fork else 1.0 + 0.01 * _far(evidence, position, place)
+
+
+def _scalar_path(evidence: Evidence, position: int) -> bool:
+    """Whether a node leads to the loss through scalars that are added: a term of its own, as a regulariser."""
+    program = evidence.program
+    number = program.nodes[position].outputs[0]
+    while number != program.result:
+        uses = evidence.uses.get(number, [])
+        if len(uses) != 1:
+            return False
+        node = program.nodes[uses[0][0]]
+        if node.op in ("add", "add_any", "sub") and np.shape(program.values[number]) == ():
+            return True
+        if node.op not in ("mul", "div", "reduce_sum", "neg", "square", "integer_pow", "abs", "sqrt", "div"):
+            return False
+        number = node.outputs[0]
+    return False
+
+
+def named(evidence: Evidence, factor: float) -> tuple[str, bool]:
+    """Returns words for a factor, and whether it is one that people forget."""
+    for value, name in _constants(evidence):
+        if _close(factor, value):
+            return name, True
+        if _close(factor, 1 / value):
+            return f"1/{name}" if name.isdigit() else f"1/({name})", True
+    return f"{factor:.6g}", False
+
+
+def _constants(evidence: Evidence) -> Iterator[tuple[float, str]]:
+    program = evidence.program
+    sizes: dict[int, str] = {}
+    for number in program.arguments:
+        shape = np.shape(program.values[number])
+        if shape and shape[0] > 1:
+            sizes.setdefault(shape[0], f"{shape[0]} (the batch)")
+    for node in program.nodes:
+        for number in node.outputs:
+            for size in np.shape(program.values[number]):
+                if size > 1:
+                    sizes.setdefault(size, str(size))
+    yield from ((2.0, "2"), (3.0, "3"), (4.0, "4"), (10.0, "10"), (100.0, "100"))
+    yield from ((float(size), name) for size, name in sizes.items())
+    some = sorted(sizes)[:12]
+    yield from ((float(a * b), f"{a}·{b}") for a in some for b in some if a <= b)
+    yield from ((math.sqrt(a), f"√{a}") for a in some)
+    yield from ((2.0 * a, f"2·{a}") for a in some)
+    yield from ((a / (a - 1), f"{a}/{a - 1}") for a in some if a > 2)
+    yield from ((a / b, f"{a}/{b}") for a in some for b in some if a != b)
+    yield from ((value, f"{value:g}") for value in literals(evidence))
+    yield from ((2 * value, f"2·{value:g}") for value in literals(evidence))
+
+
+def literals(evidence: Evidence) -> list[float]:
+    """Returns the scalars that stand in the program and do not depend on the parameters."""
+    program = evidence.program
+    made = {number for node in program.nodes for number in node.outputs}
+    found = []
+    for node in program.nodes:
+        for number in node.inputs:
+            value = program.values[number]
+            if number not in made and is_real(value) and np.size(value) == 1:
+                scalar = abs(float(np.real(value).flat[0]))
+                if np.isfinite(scalar) and scalar not in (0.0, 1.0):
+                    found.append(scalar)
+    return list(dict.fromkeys(found))[:24]
+
+
+def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
+    """Returns the constant of a product or quotient, when the factor is that constant or its inverse."""
+    if node.op not in ("mul", "div"):
+        return None
+    for number in node.inputs:
+        value = evidence.program.values[number]
+        if number in evidence.reach or not is_real(value) or np.size(value) == 0:
+            continue
+        first = float(np.real(value).flat[0])
+        if first and np.ptp(np.real(value)) == 0 and (_close(factor, first) or _close(factor, 1 / first)):
+            return f"{first:g}" if node.op == "mul" else f"1/{first:g}"
+    return None
+
+
+def _squares(node: Node) -> bool:
+    return (
+        node.op == "square"
+        or (node.op == "integer_pow" and node.params.get("y") == 2)
+        or (node.op == "mul" and node.inputs[0] == node.inputs[1])
+    )
+
+
+def _reduced_size(evidence: Evidence, node: Node) -> int:
+    """How many elements one element of a reduction or of a broadcast stands for."""
+    sizes = [np.size(evidence.program.values[number]) for number in (node.inputs[0], node.outputs[0])]
+    return max(sizes) // max(1, min(sizes))
+
+
+def _everywhere(evidence: Evidence) -> bool:
+    """Whether every leaf that has a gradient is wrong."""
+    return all(
+        leaf in evidence.wrong or not np.any(evidence.reference[leaf]) for leaf in range(len(evidence.reference))
+    )
+
+
+def _far(evidence: Evidence, position: int, place: int) -> float:
+    """How far an operand is from a leaf: 0 for a leaf's own use, little for a value that few use."""
+    number = evidence.program.nodes[position].inputs[place]
+    return 0.0 if number in evidence.program.leaves else 0.2
+
+
+def _round(factor: float) -> float:
+    """Returns the simple number that a fitted factor stands for, if it is within its precision."""
+    for candidate in (round(factor), round(factor * 2) / 2):
+        if abs(factor - candidate) < 1e-5 * max(1.0, abs(factor)):
+            return float(candidate)
+    return factor
+
+
+def _close(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-5 * max(abs(a), abs(b))

@@ -1,0 +1,148 @@
+"""Wrong derivatives of functions of one variable, however many operations they are written in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import Cotangents, cotangent, entries, is_real
+
+LONGEST = 14  # Operations that a function of one variable is looked for in.
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields, for each function of one variable, what its wrong derivatives would do."""
+    wrong = frozenset(evidence.wrong)
+    for inside, x, y in regions(evidence):
+        if wrong <= evidence.reach[x] and y in evidence.cotangents:
+            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y))
+    for position in evidence.active:
+        if evidence.program.nodes[position].op == "log":
+            yield from _guarded_log(evidence, position)
+
+
+def regions(evidence: Evidence) -> Iterator[tuple[tuple[int, ...], int, int]]:
+    """Yields (operations, last first; x; y) where they make y, an elementwise function, of x alone."""
+    program = evidence.program
+    producer = {number: position for position in evidence.active for number in program.nodes[position].outputs}
+    for position in evidence.active:
+        y = program.nodes[position].outputs[0]
+        shape = np.shape(program.values[y])
+        frontier, inside = [y], []
+        for _ in range(LONGEST):
+            latest = max(frontier, key=lambda number: producer.get(number, -1))
+            if latest not in producer or not _elementwise(evidence, producer[latest], shape):
+                break
+            inside.append(producer[latest])
+            inputs = [n for n in program.nodes[producer[latest]].inputs if n in evidence.reach]
+            frontier = list(dict.fromkeys([*(n for n in frontier if n != latest), *inputs]))
+            if len(frontier) == 1:
+                yield tuple(inside), frontier[0], y
+
+
+def _elementwise(evidence: Evidence, position: int, shape: tuple[int, ...]) -> bool:
+    """Whether each element of a node's output depends on the same element of its inputs, and on constants."""
+    program = evidence.program
+    node = program.nodes[position]
+    if len(node.outputs) != 1 or np.shape(program.values[node.outputs[0]]) != shape:
+        return False
+    if node.op in ("dot_general", "cumsum", "cumprod", "cummax", "rev", "transpose", "sort", "conv_general_dilated"):
+        return False
+    varying = [number for number in node.inputs if number in evidence.reach]
+    others = [number for number in node.inputs if number not in evidence.reach]
+    return all(np.shape(program.values[number]) == shape for number in varying) and all(
+        np.size(program.values[number]) == 1 or np.shape(program.values[number]) == shape for number in others
+    )
+
+
+def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Any:
+    """Returns the derivative of y by x, elementwise."""
+    program = evidence.program
+    found: Cotangents = {y: np.ones_like(program.values[y])}
+    with np.errstate(all="ignore"):
+        for position in inside:
+            node = program.nodes[position]
+            g = cotangent(node, found, program.values)
+            if g is None:
+                continue
+            for number, entry in zip(node.inputs, entries(node, g, program.values), strict=True):
+                if entry is not None:
+                    found[number] = found[number] + entry if number in found else entry
+    return found.get(x, np.zeros_like(program.values[y]))
+
+
+def derivatives(evidence: Evidence, position: int, x: int, y: int, d: Any) -> Iterator[Hypothesis]:
+    """Yields the mistakes of the table at a function from value x to value y with derivative d."""
+    program = evidence.program
+    values = program.values
+    g, fx, fy = evidence.cotangents[y], values[x], values[y]
+    names = recognised(fy, fx, d)
+    straight = bool(np.ptp(d) == 0) if np.size(d) else True
+    for mistake in MISTAKES:
+        special = mistake.function in names
+        if not special and (mistake.function != EVERYWHERE or (straight and mistake.kind != "upstream")):
+            continue
+        with np.errstate(all="ignore"):
+            wrong = mistake.formula(g, fy, fx, d)
+            delta = {x: wrong - g * d}
+        kind, text = mistake.kind, mistake.text
+        if not special and "relu" in names and kind == "wrong_derivative":
+            kind = "wrong_mask" if "passed through" in text else kind
+        yield Hypothesis(kind, position, text, 0.3 if special else 1.0 if kind != "upstream" else 1.3, delta)
+    if not straight:
+        yield from _misplaced(evidence, position, x, y, d, names)
+
+
+def _misplaced(
+    evidence: Evidence, position: int, x: int, y: int, d: Any, names: tuple[str, ...]
+) -> Iterator[Hypothesis]:
+    """The right derivative, or its mask, taken from another array of the same shape."""
+    values = evidence.program.values
+    g = evidence.cotangents[y]
+    piecewise = len(np.unique(np.round(d, 9))) <= 3
+    for other in evidence.twins.get(np.shape(values[x]), []):
+        if other == x:
+            continue
+        if piecewise:
+            for mask, where in ((values[other] > 0, "> 0"), (values[other] < 0, "< 0")):
+                text = f"the mask is taken from another array ({where}) than this function's input"
+                yield Hypothesis("wrong_mask", position, text, 1.2, {x: np.where(mask, g, 0) - g * d})
+        elif "sigmoid" in names or "tanh" in names:
+            u = values[other]
+            wrong = g * u * (1 - u) if "sigmoid" in names else g * (1 - u * u)
+            text = "the derivative is taken with another array than this function's own output"
+            yield Hypothesis("wrong_derivative", position, text, 1.1, {x: wrong - g * d})
+    if np.ndim(d) == 2 and np.shape(d)[0] == np.shape(d)[1]:
+        yield Hypothesis("transposed", position, "the derivative is transposed", 1.6, {x: g * d.T - g * d})
+    shifted = {axis: np.roll(d, 1, axis) for axis in range(np.ndim(d))}
+    for axis, rolled in shifted.items():
+        text = f"the derivative belongs to the neighbour along axis {axis}: an index is off by one"
+        yield Hypothesis("permuted", position, text, 2.0, {x: g * rolled - g * d})
+        back = g * np.roll(d, -1, axis) - g * d
+        yield Hypothesis("permuted", position, text, 2.0, {x: back})
+
+
+def _guarded_log(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """The gradient of log(x + ε) for log x: first-order in ε, so ε can be read off the error."""
+    program = evidence.program
+    node = program.nodes[position]
+    x = node.inputs[0]
+    g = evidence.cotangents_of(position)
+    value = program.values[x]
+    if not is_real(value) or g is None:
+        return
+    for eps in (1e-7, 1e-8, 1e-5, 1e-6, 1e-9, 1e-10, 1e-12, 1e-15, 1e-4, 1e-3):
+        with np.errstate(all="ignore"):
+            yield Hypothesis(
+                "wrong_loss", position,
+                f"this is the gradient of log(x + {eps:g}), and the loss has log(x): use the same in both",
+                0.6, {x: g / (value + eps) - g / value},
+            )  # fmt: skip
+            yield Hypothesis(
+                "wrong_loss", position,
+                f"this is the gradient of log(x) without the {eps:g} that the loss adds to x",
+                0.7, {x: g / (value - eps) - g / value},
+            )  # fmt: skip

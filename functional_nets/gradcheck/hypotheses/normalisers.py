@@ -1,0 +1,293 @@
+"""Softmax and other normalisations over the wrong axis, or with a Jacobian that is too simple.
+
+They are found by their values, however they are written: y is a softmax of x if its numbers are.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
+
+Axes = tuple[int, ...]
+REACH = 26  # Operations between a normalisation's input and output.
+
+
+class Normaliser(NamedTuple):
+    """A function that ties the elements along some axes together.
+
+    Attributes:
+        name: What people call it.
+        value: `value(x, axes)`.
+        pullback: `pullback(g, y, x, axes)`, the gradient of x.
+        simpler: (text, kind, formula) of gradients that leave something out.
+    """
+
+    name: str
+    value: Callable[[Any, Axes], Any]
+    pullback: Callable[[Any, Any, Any, Axes], Any]
+    simpler: tuple[tuple[str, str, Callable[[Any, Any, Any, Axes], Any]], ...]
+
+
+def _sum(x: Any, axes: Axes) -> Any:
+    return np.sum(x, axis=axes, keepdims=True)
+
+
+def _softmax(x: Any, axes: Axes) -> Any:
+    e = np.exp(x - np.max(x, axis=axes, keepdims=True, initial=-np.inf))
+    return e / _sum(e, axes)
+
+
+def _log_softmax(x: Any, axes: Axes) -> Any:
+    shifted = x - np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    return shifted - np.log(_sum(np.exp(shifted), axes))
+
+
+def _centred(x: Any, axes: Axes) -> Any:
+    return x - np.mean(x, axis=axes, keepdims=True)
+
+
+def _unit(x: Any, axes: Axes) -> Any:
+    return x / np.sqrt(_sum(x * x, axes))
+
+
+DIAGONAL = "the softmax Jacobian has off-diagonal terms: y(g - Σ g y); "
+NORMALISERS = (
+    Normaliser(
+        "softmax", _softmax, lambda g, y, x, axes: y * (g - _sum(g * y, axes)),
+        (
+            (DIAGONAL + "this is its diagonal alone, y(1 - y) g", "wrong_derivative",
+             lambda g, y, x, axes: y * (1 - y) * g),
+            (DIAGONAL + "this is y g", "wrong_derivative", lambda g, y, x, axes: y * g),
+            (DIAGONAL + "this passes g through", "wrong_derivative", lambda g, y, x, axes: g),
+            (DIAGONAL + "this leaves the factor y out", "wrong_derivative",
+             lambda g, y, x, axes: g - _sum(g * y, axes)),
+            (DIAGONAL + "this sums g without y", "wrong_derivative",
+             lambda g, y, x, axes: y * (g - _sum(g, axes))),
+            (DIAGONAL + "this has a mean for the sum", "wrong_reduction",
+             lambda g, y, x, axes: y * (g - np.mean(g * y, axis=axes, keepdims=True))),
+            (DIAGONAL + "this has y² for y in front of the sum", "wrong_derivative",
+             lambda g, y, x, axes: y * g - y * y * _sum(g, axes)),
+        ),
+    ),
+    Normaliser(
+        "log_softmax", _log_softmax, lambda g, y, x, axes: g - np.exp(y) * _sum(g, axes),
+        (
+            ("the log-sum-exp of a log-softmax depends on the logits, too: subtract softmax(x) Σ g", "missing_term",
+             lambda g, y, x, axes: g),
+            ("this subtracts the softmax without Σ g", "upstream", lambda g, y, x, axes: g - np.exp(y)),
+            ("this uses log-softmax where the softmax belongs", "wrong_operand",
+             lambda g, y, x, axes: g - y * _sum(g, axes)),
+            ("this uses the logits where the softmax belongs", "wrong_operand",
+             lambda g, y, x, axes: g - x * _sum(g, axes)),
+            ("this multiplies by the softmax's own derivative y(1 - y) as well", "wrong_derivative",
+             lambda g, y, x, axes: (g - np.exp(y) * _sum(g, axes)) * np.exp(y) * (1 - np.exp(y))),
+        ),
+    ),
+    Normaliser(
+        "subtracting the mean", _centred, lambda g, y, x, axes: g - np.mean(g, axis=axes, keepdims=True),
+        (("the mean depends on every element, too: subtract the mean of g", "missing_term",
+          lambda g, y, x, axes: g),),
+    ),
+    Normaliser(
+        "scaling to length 1", _unit,
+        lambda g, y, x, axes: (g - y * _sum(g * y, axes)) / np.sqrt(_sum(x * x, axes)),
+        (("the length depends on every element, too: subtract y Σ g y", "missing_term",
+          lambda g, y, x, axes: g / np.sqrt(_sum(x * x, axes))),),
+    ),
+)  # fmt: skip
+
+
+def standardiser(eps: float) -> Normaliser:
+    """Returns (x - mean) / √(variance + eps), as layer and batch normalisation have it."""
+
+    def spread(x: Any, axes: Axes) -> Any:
+        return np.sqrt(np.var(x, axis=axes, keepdims=True) + eps)
+
+    def mean(x: Any, axes: Axes) -> Any:
+        return np.mean(x, axis=axes, keepdims=True)
+
+    def inner(g: Any, y: Any, axes: Axes) -> Any:
+        return g - mean(g, axes) - y * mean(g * y, axes)
+
+    keep = "mean and variance depend on every element, too; "
+    return Normaliser(
+        "normalising to mean 0 and variance 1",
+        lambda x, axes: (x - mean(x, axes)) / spread(x, axes),
+        lambda g, y, x, axes: inner(g, y, axes) / spread(x, axes),
+        (
+            (keep + "both are treated as constants here", "missing_term",
+             lambda g, y, x, axes: g / spread(x, axes)),
+            (keep + "the variance is treated as a constant here", "missing_term",
+             lambda g, y, x, axes: (g - mean(g, axes)) / spread(x, axes)),
+            (keep + "the mean is treated as a constant here", "missing_term",
+             lambda g, y, x, axes: (g - y * mean(g * y, axes)) / spread(x, axes)),
+            ("the division by the standard deviation is left out", "missing_term",
+             lambda g, y, x, axes: inner(g, y, axes)),
+            ("this divides by the variance, not by its root", "wrong_derivative",
+             lambda g, y, x, axes: inner(g, y, axes) / spread(x, axes) ** 2),
+            ("the sums over the elements are not divided by their number", "wrong_reduction",
+             lambda g, y, x, axes: (g - _sum(g, axes) - y * _sum(g * y, axes)) / spread(x, axes)),
+            ("the input is used where the normalised value belongs", "wrong_operand",
+             lambda g, y, x, axes: (g - mean(g, axes) - x * mean(g * x, axes)) / spread(x, axes)),
+            ("the centred value is used where the normalised one belongs", "wrong_operand",
+             lambda g, y, x, axes: (g - mean(g, axes) - _centred(x, axes) * mean(g * _centred(x, axes), axes))
+             / spread(x, axes)),
+        ),
+    )  # fmt: skip
+
+
+class Found(NamedTuple):
+    """A normalisation in a program: y = normaliser.value(x, axes)."""
+
+    normaliser: Normaliser
+    position: int
+    x: int
+    y: int
+    axes: Axes
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields what goes wrong at each normalisation."""
+    for found in recognised(evidence):
+        yield from _simplified(evidence, found)
+        yield from _other_axes(evidence, found)
+
+
+def recognised(evidence: Evidence) -> Iterator[Found]:
+    """Yields the normalisations of a program, each at its first reduction's line."""
+    program = evidence.program
+    seen = set()
+    for index, position in enumerate(evidence.active):
+        node = program.nodes[position]
+        if node.op != "reduce_sum" and node.op != "logistic":
+            continue
+        for x in _sources(evidence, index):
+            shape = np.shape(program.values[x])
+            for later in evidence.active[index : index + REACH]:
+                y = program.nodes[later].outputs[0]
+                if (x, y) in seen or x == y or np.shape(program.values[y]) != shape or len(shape) == 0:
+                    continue
+                seen.add((x, y))
+                if evidence.reach[x] and y in evidence.cotangents:
+                    match = _identified(program.values[x], program.values[y])
+                    if match:
+                        yield Found(match[0], position, x, y, match[1])
+
+
+def _sources(evidence: Evidence, index: int) -> list[int]:
+    """The value that a reduction sums, and those that it is made of a few operations before."""
+    program = evidence.program
+    numbers = [program.nodes[evidence.active[index]].inputs[0]]
+    for earlier in reversed(evidence.active[max(0, index - 8) : index]):
+        node = program.nodes[earlier]
+        if not set(numbers).isdisjoint(node.outputs):
+            numbers += [n for n in node.inputs if n in evidence.reach and n not in numbers]
+    shape = np.shape(program.values[numbers[0]])
+    return [n for n in numbers if np.shape(program.values[n]) == shape]
+
+
+def _identified(x: Any, y: Any) -> tuple[Normaliser, Axes] | None:
+    if not is_real(x) or not np.size(x) or not np.all(np.isfinite(x)) or not np.all(np.isfinite(y)):
+        return None
+    with np.errstate(all="ignore"):
+        for axes in _all_axes(np.ndim(x)):
+            if np.prod([np.shape(x)[axis] for axis in axes]) < 2:
+                continue
+            for normaliser in (*NORMALISERS, *_standardisers(x, y, axes)):
+                if np.allclose(normaliser.value(x, axes), y, rtol=1e-9, atol=1e-12):
+                    return normaliser, axes
+    return None
+
+
+def _standardisers(x: Any, y: Any, axes: Axes) -> list[Normaliser]:
+    """The normalisation whose eps is read off: var(y) = var(x) / (var(x) + eps)."""
+    before = np.var(x, axis=axes).flat[0]
+    after = np.var(y, axis=axes).flat[0]
+    if not 0 < after < 1 + 1e-9 or not before > 0:
+        return []
+    eps = float(before / after - before)
+    return [standardiser(max(eps, 0.0))]
+
+
+def _all_axes(ndim: int) -> Iterator[Axes]:
+    for count in range(1, ndim + 1):
+        yield from itertools.combinations(range(ndim), count)
+
+
+def _simplified(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
+    """The Jacobian with something left out, at the right values."""
+    values = evidence.program.values
+    g, y, x = evidence.cotangents[found.y], values[found.y], values[found.x]
+    with np.errstate(all="ignore"):
+        right = found.normaliser.pullback(g, y, x, found.axes)
+        for text, kind, formula in found.normaliser.simpler:
+            yield Hypothesis(kind, found.position, text, 0.4, {found.x: formula(g, y, x, found.axes) - right})
+
+
+def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
+    """The normalisation over other axes: in the formula, in the value that it uses, or in the whole pass."""
+    values = evidence.program.values
+    normaliser = found.normaliser
+    x = values[found.x]
+    g = evidence.cotangents[found.y]
+    y = values[found.y]
+    with np.errstate(all="ignore"):
+        right = normaliser.pullback(g, y, x, found.axes)
+        for axes in _all_axes(np.ndim(x)):
+            if axes == found.axes:
+                continue
+            over = _over(axes, np.ndim(x))
+            text = f"{normaliser.name} runs over {over}; it must run over {_over(found.axes, np.ndim(x))}"
+            other = normaliser.value(x, axes)
+            for wrong in (
+                normaliser.pullback(g, other, x, found.axes),
+                normaliser.pullback(g, other, x, axes),
+                normaliser.pullback(g, y, x, axes),
+            ):
+                yield Hypothesis("wrong_axis", found.position, text, 0.3, {found.x: wrong - right})
+            yield Hypothesis("wrong_axis", found.position, text, 0.35, None, _whole(evidence, found, axes, axes))
+            yield Hypothesis(
+                "wrong_axis", found.position, text, 0.4, None, _whole(evidence, found, axes, found.axes)
+            )
+
+
+def _whole(evidence: Evidence, found: Found, axes: Axes, back: Axes) -> Callable[[], list[Any]]:
+    """Returns the gradient when the forward pass, too, normalises over other axes."""
+
+    def make() -> list[Any]:
+        program = evidence.program
+        other = found.normaliser.value(program.values[found.x], axes)
+        values = rerun(program, {found.y: other})
+        after = [p for p in evidence.active if p > _maker(evidence, found.y)]
+        cotangents = walk(program, after, values=values)
+        if found.y not in cotangents:
+            return list(evidence.reference)
+        to_x = found.normaliser.pullback(cotangents[found.y], other, values[found.x], back)
+        before = [p for p in evidence.active if p < found.position]
+        # What flows to earlier values by other ways is kept; the normalisation's own inside is not walked.
+        start = {n: c for n, c in cotangents.items() if n != found.y and _is_before(evidence, n, found.x)}
+        start[found.x] = start.get(found.x, 0) + to_x
+        return gradient(program, walk(program, before, start=start, values=values))
+
+    return make
+
+
+def _maker(evidence: Evidence, number: int) -> int:
+    return next(p for p in evidence.active if number in evidence.program.nodes[p].outputs)
+
+
+def _is_before(evidence: Evidence, number: int, x: int) -> bool:
+    return number <= x or number in evidence.program.leaves
+
+
+def _over(axes: Axes, ndim: int) -> str:
+    if len(axes) == ndim and ndim > 1:
+        return "the whole array"
+    if ndim == 2:
+        return "each row" if axes == (1,) else "each column"
+    return "axis " + " and ".join(map(str, axes))

@@ -1,0 +1,186 @@
+"""Rules that are right, given the wrong array: the other factor, a neighbour, a transpose, another cotangent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from functional_nets.backprop.rules import RULES, backward
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import Node, is_real
+
+NEAREST = 24  # Arrays of the same shape that are tried in place of an operand.
+PRODUCTS = {"mul", "div", "dot_general", "conv_general_dilated", "pow", "atan2"}
+MASKS = {"max", "min", "select_n", "relu", "reduce_max", "reduce_min", "clamp", "abs"}
+POOLING = {"reduce_window_max", "reduce_max", "select_and_gather_add"}
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields each node's rule with one of its arrays exchanged."""
+    wrong = frozenset(evidence.wrong)
+    for position in evidence.active:
+        node = evidence.program.nodes[position]
+        if node.op not in RULES or len(node.outputs) != 1:
+            continue
+        if not any(wrong <= evidence.reach.get(number, frozenset()) for number in node.inputs):
+            continue
+        yield from _upstream(evidence, position)
+        if node.op in PRODUCTS | MASKS | {"log", "exp", "logistic", "tanh", "sqrt", "rsqrt", "integer_pow", "square"}:
+            yield from _operands(evidence, position)
+
+
+def variants(
+    evidence: Evidence, position: int, g: Any, y: Any, inputs: tuple[Any, ...], kind: str, text: str, cost: float
+) -> Iterator[Hypothesis]:
+    """Yields one hypothesis per input, and one for all, when the rule is applied to these arrays instead."""
+    node = evidence.program.nodes[position]
+    try:
+        with np.errstate(all="ignore"):
+            found = backward(node.op, g, y, inputs, node.params)
+    except (ValueError, TypeError, IndexError, FloatingPointError):
+        return  # The array does not fit there.
+    right = evidence.entries(position)
+    changes: list[tuple[int, Any]] = []
+    for number, new, old in zip(node.inputs, found, right, strict=True):
+        if new is None or old is None or number not in evidence.reach or np.shape(new) != np.shape(old):
+            continue
+        change = np.asarray(new - old)
+        if np.any(change):
+            changes.append((number, change))
+    for number, change in changes:
+        yield Hypothesis(kind, position, text, cost, {number: change})
+    if len(changes) > 1:
+        together: dict[int, Any] = {}
+        for number, change in changes:
+            together[number] = together.get(number, 0) + change
+        yield Hypothesis(kind, position, text, cost + 0.05, together)
+
+
+def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """The rule with another cotangent than that of the node's output."""
+    program = evidence.program
+    node = program.nodes[position]
+    y = program.values[node.outputs[0]]
+    inputs = tuple(program.values[number] for number in node.inputs)
+    g = np.asarray(evidence.cotangents_of(position))
+    text = "the upstream gradient is {}: use the gradient of this operation's output as it comes"
+    with np.errstate(all="ignore"):
+        simple = [
+            (np.ones_like(g), "ignored", 1.4),
+            (np.sign(g), "replaced by its sign", 2.0),
+            (np.clip(g, -1, 1), "clipped to [-1, 1]", 2.0),
+            (np.clip(g, -0.1, 0.1), "clipped to [-0.1, 0.1]", 2.2),
+            (np.clip(g, -0.5, 0.5), "clipped to [-0.5, 0.5]", 2.2),
+            (np.clip(g, -0.01, 0.01), "clipped to [-0.01, 0.01]", 2.2),
+            (np.clip(g, -5, 5), "clipped to [-5, 5]", 2.2),
+            (g * g, "squared", 2.3),
+            (np.abs(g), "replaced by its absolute value", 2.3),
+            (np.where(g > 0, g, 0), "cut off below 0", 2.3),
+        ]
+        if g.ndim and g.shape[0] > 1:
+            simple.append((np.broadcast_to(g.mean(0), g.shape), "replaced by its mean over the batch", 2.2))
+            simple.append((g / (np.linalg.norm(g) or 1), "scaled to length 1", 2.4))
+    for other, how, cost in simple:
+        if not np.array_equal(other, g):
+            yield from variants(evidence, position, other, y, inputs, "upstream", text.format(how), cost)
+    if g.ndim == 2 and g.shape[0] == g.shape[1]:
+        text_t = "the upstream gradient is transposed on its way through this operation"
+        yield from variants(evidence, position, g.T, y, inputs, "transposed", text_t, 1.6)
+    for axis in range(g.ndim):
+        if g.shape[axis] > 1:
+            turned = "the gradient arrives in another order along axis " + str(axis)
+            yield from variants(evidence, position, np.flip(g, axis), y, inputs, "permuted", turned, 1.9)
+            yield from variants(evidence, position, np.roll(g, 1, axis), y, inputs, "permuted", turned, 2.0)
+            yield from variants(evidence, position, np.roll(g, -1, axis), y, inputs, "permuted", turned, 2.0)
+    if node.op in PRODUCTS | {"broadcast_in_dim", "add", "sub"}:
+        for number in _near(evidence, np.shape(g), position):
+            if number != node.outputs[0] and number in evidence.cotangents:
+                other = evidence.cotangents[number]
+                text_o = "the gradient of another array is used here in place of that of this operation's output"
+                yield from variants(evidence, position, other, y, inputs, "upstream", text_o, 1.7)
+
+
+def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """The rule with one of the values that it keeps from the forward pass exchanged."""
+    program = evidence.program
+    node = program.nodes[position]
+    g = evidence.cotangents_of(position)
+    y = program.values[node.outputs[0]]
+    inputs = tuple(program.values[number] for number in node.inputs)
+    kind = "wrong_mask" if node.op in MASKS else "wrong_operand"
+    for place, value in enumerate(inputs):
+        if not is_real(value) or np.size(value) < 2:
+            continue
+        for new, how, cost, special in _substitutes(evidence, position, place, value):
+            changed = (*inputs[:place], new, *inputs[place + 1 :])
+            yield from variants(evidence, position, g, y, changed, special or kind, how, cost)
+    if np.size(y) > 1:
+        for number in _near(evidence, np.shape(y), position):
+            how = "the rule wants this operation's own output; another array is used in its place"
+            yield from variants(evidence, position, g, program.values[number], inputs, kind, how, 1.6)
+
+
+def _substitutes(
+    evidence: Evidence, position: int, place: int, value: Any
+) -> Iterator[tuple[Any, str, float, str | None]]:
+    """Yields (array, what it is, cost, kind or None) to stand in for an operand."""
+    program = evidence.program
+    node = program.nodes[position]
+    own = node.inputs[place]
+    name = _ordinal(node, place)
+    derived = _in_place(evidence, own)
+    for number in _near(evidence, np.shape(value), position):
+        if number == own:
+            continue
+        if number in node.inputs:
+            yield program.values[number], "the product rule takes the other factor: here it takes its own", 0.5, None
+        elif number in derived:
+            text = f"{name} was changed in place after the forward pass had used it: keep a copy"
+            yield program.values[number], text, 1.35, "mutated"
+            text = f"{name} is taken after the next operation instead of before it"
+            yield program.values[number], text, 1.3, None
+        else:
+            yield program.values[number], f"the rule wants {name}; another array of its shape is used", 1.4, None
+    if value.ndim == 2 and value.shape[0] == value.shape[1]:
+        yield value.T, f"{name} is transposed here, or not transposed where it must be", 0.6, "transposed"
+    if value.ndim >= 2:
+        for axis in range(value.ndim):
+            flipped = f"{name} is reversed along axis {axis}, or not where it must be"
+            yield np.flip(value, axis), flipped, 1.8, "permuted"
+            yield np.roll(value, 1, axis), f"{name} is shifted by one along axis {axis}", 2.0, "permuted"
+            yield np.roll(value, -1, axis), f"{name} is shifted by one along axis {axis}", 2.0, "permuted"
+        if node.op == "conv_general_dilated":
+            for axes in ((0, 1), (2, 3)):
+                text = f"{name} is flipped in both directions, or not where it must be"
+                yield np.flip(value, axes), text, 0.8, "permuted"
+    yield np.ones_like(value), f"the factor {name} is left out", 1.0, None
+    if own in program.leaves:
+        leaf = program.leaves.index(own)
+        given = evidence.given[leaf]
+        if given is not None:
+            for rate in (0.1, 0.01, 0.5, 1.0, 0.001, 0.05, 0.2, 0.3):
+                text = f"{evidence.paths[leaf]} was updated (learning rate {rate:g}) before this gradient used it"
+                yield value - rate * given, text, 1.2, "mutated"
+
+
+def _in_place(evidence: Evidence, number: int) -> set[int]:
+    """The values that elementwise operations make of a value, as code that works in place would."""
+    program = evidence.program
+    shape = np.shape(program.values[number])
+    found = {number}
+    for position in evidence.active:
+        node = program.nodes[position]
+        if not found.isdisjoint(node.inputs) and np.shape(program.values[node.outputs[0]]) == shape:
+            found.add(node.outputs[0])
+    return found - {number}
+
+
+def _near(evidence: Evidence, shape: tuple[int, ...], position: int) -> list[int]:
+    """Returns the arrays of a shape, those first that stand near a node in the program."""
+    here = evidence.program.nodes[position].outputs[0]
+    return sorted(evidence.twins.get(tuple(shape), []), key=lambda number: abs(number - here))[:NEAREST]
+
+
+def _ordinal(node: Node, place: int) -> str:
+    return "its operand" if len(node.inputs) == 1 else f"its {('first', 'second', 'third')[min(place, 2)]} operand"

@@ -1,0 +1,131 @@
+"""Mistakes of process: the right rules at other parameters, or on another batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
+
+RATES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.05, 0.005, 1e-4, 0.2, 0.3, 0.9)
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields the gradient after an update, before it, and with each argument in another order."""
+    yield from _after_update(evidence)
+    yield from _reordered(evidence)
+
+
+def at(evidence: Evidence, replaced: dict[int, Any]) -> list[Any]:
+    """Returns the right gradient when some values are others."""
+    program = evidence.program
+    values = rerun(program, replaced)
+    return gradient(program, walk(program, evidence.active, values=values))
+
+
+def _after_update(evidence: Evidence) -> Iterator[Hypothesis]:
+    program = evidence.program
+    if len(evidence.compared) < len(program.leaves):
+        return
+    text = "the gradient is that at {}: compute all gradients before the parameters change"
+
+    def moved(step: float, by: Sequence[Any], name: str) -> Hypothesis:
+        def make() -> list[Any]:
+            return at(
+                evidence,
+                {number: program.values[number] - step * g for number, g in zip(program.leaves, by, strict=True)},
+            )
+
+        return Hypothesis("stale", None, text.format(name), 1.5, None, make)
+
+    for by in (evidence.given, evidence.reference):
+        step = _fitted_step(evidence, by)
+        if step:
+            sign = "after" if step > 0 else "before"
+            yield moved(step, by, f"the parameters {sign} an update with learning rate {abs(step):.6g}")
+
+
+def _fitted_step(evidence: Evidence, by: Sequence[Any]) -> float | None:
+    """Returns the step for which the gradient, so far along `by`, is the one given, found by Newton's method."""
+    program = evidence.program
+
+    def off(step: float) -> np.ndarray:
+        found = at(
+            evidence,
+            {number: program.values[number] - step * g for number, g in zip(program.leaves, by, strict=True)},
+        )
+        return np.concatenate(
+            [
+                ((found[leaf] - evidence.given[leaf]) / evidence.scales[leaf]).ravel()
+                for leaf in evidence.compared
+            ]
+        )
+
+    with np.errstate(all="ignore"):
+        start = off(0.0)
+        for guess in RATES:
+            if np.max(np.abs(off(guess)), initial=0.0) < 1e-7:
+                return guess
+        step, width = 0.0, 1e-4
+        here = start
+        for _ in range(8):
+            slope = (off(step + width) - here) / width
+            size = np.vdot(slope, slope)
+            if not np.isfinite(size) or size == 0:
+                return None
+            step -= float(np.vdot(slope, here) / size)
+            here = off(step)
+            if not np.all(np.isfinite(here)):
+                return None
+            if np.max(np.abs(here), initial=0.0) < 1e-10:
+                break
+    return step if np.max(np.abs(here), initial=0.0) < 1e-6 else None
+
+
+def _reordered(evidence: Evidence) -> Iterator[Hypothesis]:
+    program = evidence.program
+    for which, number in enumerate(program.arguments):
+        value = np.asarray(program.values[number]) if not hasattr(program.values[number], "addressable_data") else None
+        if value is None or value.ndim == 0 or value.shape[0] < 2:
+            continue
+        changes: list[tuple[str, float, Any]] = [
+            ("shifted by one", 0.8, np.roll(value, 1, 0)),
+            ("shifted by one", 0.8, np.roll(value, -1, 0)),
+            ("reversed", 0.9, value[::-1]),
+        ]
+        for axis in range(1, value.ndim):
+            changes.append((f"reversed along axis {axis}", 1.2, np.flip(value, axis)))
+            changes.append((f"shifted by one along axis {axis}", 1.2, np.roll(value, 1, axis)))
+            changes.append((f"shifted by one along axis {axis}", 1.2, np.roll(value, -1, axis)))
+        if value.dtype.kind in "iu":
+            top = int(value.max())
+            changes.append(("off by one", 0.9, np.minimum(value + 1, top)))
+            changes.append(("off by one", 0.9, np.maximum(value - 1, 0)))
+            changes.append(("off by one", 0.9, (value + 1) % (top + 1)))
+            changes.append(("off by one", 0.9, (value - 1) % (top + 1)))
+            changes.append(("in reverse order of classes", 0.9, top - value))
+            changes.append(("all the first class", 1.0, np.zeros_like(value)))
+        elif is_real(value) and value.ndim == 2 and value.shape[0] == value.shape[1]:
+            changes.append(("transposed", 1.0, value.T))
+        for how, cost, other in changes:
+            if np.array_equal(other, value):
+                continue
+            text = f"the gradient is that for argument {which + 1} {how}, against the other arguments"
+            yield Hypothesis("permuted", _reader(evidence, number), text, cost, None, _with(evidence, number, other))
+
+
+def _with(evidence: Evidence, number: int, value: Any) -> Callable[[], list[Any]]:
+    return lambda: at(evidence, {number: value})
+
+
+def _reader(evidence: Evidence, number: int) -> int | None:
+    """Returns the first operation that reads an argument, through operations that lead to the loss."""
+    reached = {number}
+    for position, node in enumerate(evidence.program.nodes):
+        if not reached.isdisjoint(node.inputs):
+            if position in set(evidence.active):
+                return position
+            reached.update(node.outputs)
+    return None

@@ -1,0 +1,245 @@
+"""Sums that stop short: one index for all, a mask that is missing, the wrong axis, a pool that hands out too much."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import Node
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields what goes wrong at operations that gather many elements into one or spread one over many."""
+    wrong = frozenset(evidence.wrong)
+    for position in evidence.active:
+        node = evidence.program.nodes[position]
+        makers = TABLE.get(node.op)
+        if makers is None:
+            continue
+        number = node.inputs[0]
+        if not wrong <= evidence.reach.get(number, frozenset()):
+            continue
+        right = evidence.entries(position)[0]
+        if right is None:
+            continue
+        for kind, text, cost, wrong_entry in makers(evidence, position, node):
+            if np.shape(wrong_entry) == np.shape(right) and not np.array_equal(wrong_entry, right):
+                yield Hypothesis(kind, position, text, cost, {number: wrong_entry - right})
+
+
+Found = Iterator[tuple[str, str, float, Any]]
+
+
+def _broadcast(evidence: Evidence, position: int, node: Node) -> Found:
+    """One value that is used at many places: its gradient is the sum over them."""
+    g = np.asarray(evidence.cotangents_of(position))
+    x = evidence.program.values[node.inputs[0]]
+    kept = tuple(node.params["broadcast_dimensions"])
+    lost = tuple(a for a in range(g.ndim) if a not in kept or x.shape[kept.index(a)] != g.shape[a])
+    if not lost or not g.size:
+        return
+    for index, name in ((0, "first"), (-1, "last")):
+        part = g
+        for axis in lost:
+            part = np.take(part, [index], axis)
+        text = f"only the {name} of the places that share this value is counted: sum over all"
+        yield "wrong_reduction", text, 0.7, np.reshape(part, x.shape)
+    for axis in lost:
+        others = tuple(a for a in lost if a != axis)
+        for index, name in ((0, "first"), (-1, "last")):
+            part = np.take(g, [index], axis).sum(others)
+            if part.size == x.size:
+                text = f"only the {name} index of axis {axis} is counted: sum over the axis"
+                yield "wrong_reduction", text, 0.8, np.reshape(part, x.shape)
+    yield "wrong_reduction", "the largest is taken where it must be summed", 1.5, np.reshape(g.max(lost), x.shape)
+    text = "the absolute values are summed: sum the values"
+    yield "wrong_reduction", text, 1.8, np.reshape(np.abs(g).sum(lost), x.shape)
+    for axes in _subsets(g.ndim, len(lost)):
+        summed = g.sum(axes)
+        if axes != lost and summed.shape == np.squeeze(x).shape:
+            text = f"the sum runs over axis {_names(axes)} instead of {_names(lost)}"
+            yield "wrong_axis", text, 0.9, np.reshape(summed, x.shape)
+
+
+def _sum(evidence: Evidence, position: int, node: Node) -> Found:
+    """A sum hands its gradient to every element."""
+    g = np.asarray(evidence.cotangents_of(position))
+    x = evidence.program.values[node.inputs[0]]
+    axes = tuple(node.params["axes"])
+    whole = np.broadcast_to(np.expand_dims(g, axes), x.shape)
+    for axis in axes:
+        if x.shape[axis] < 2:
+            continue
+        for index, name in ((0, "first"), (x.shape[axis] - 1, "last")):
+            mask = np.expand_dims(np.arange(x.shape[axis]) == index, tuple(a for a in range(x.ndim) if a != axis))
+            text = f"the gradient of this sum reaches only the {name} index of axis {axis}: hand it to all"
+            yield "wrong_reduction", text, 1.3, whole * mask
+
+
+def _maximum(evidence: Evidence, position: int, node: Node) -> Found:
+    """A maximum hands its gradient to the element that attains it."""
+    g = np.asarray(evidence.cotangents_of(position))
+    y = evidence.program.values[node.outputs[0]]
+    x = evidence.program.values[node.inputs[0]]
+    axes = tuple(node.params["axes"])
+    whole = np.broadcast_to(np.expand_dims(g, axes), x.shape)
+    attained = x == np.expand_dims(y, axes)
+    count = np.prod([x.shape[axis] for axis in axes])
+    pool = "a maximum hands its gradient to the element that attains it; here "
+    yield "wrong_pooling", pool + "all elements get it", 0.8, whole + 0.0
+    yield "wrong_pooling", pool + "it is shared equally among all", 0.7, whole / count
+    yield "wrong_pooling", pool + "each of several that tie gets the whole", 0.6, whole * attained
+    yield "wrong_pooling", pool + "the others get it", 0.9, whole * ~attained
+    yield "wrong_pooling", pool + "it is multiplied by the value", 1.5, whole * attained * x
+    least = x == np.min(x, axis=axes, keepdims=True)
+    yield "wrong_pooling", pool + "the smallest element gets it", 1.0, whole * least
+    for index, name in ((0, "first"), (-1, "last")):
+        first = np.zeros(x.shape, bool)
+        first[tuple(index if axis in axes else slice(None) for axis in range(x.ndim))] = True
+        yield "wrong_pooling", pool + f"the {name} element gets it", 1.0, whole * first
+
+
+def _windows(evidence: Evidence, position: int, node: Node) -> Found:
+    """Pools: the window's gradient goes to its largest element, or equally to all."""
+    params = node.params
+    size, strides = params["window_dimensions"], params["window_strides"]
+    if any(low or high for low, high in params["padding"]) or any(d != 1 for d in params["window_dilation"]):
+        return
+    g = np.asarray(evidence.cotangents_of(position))
+    x = evidence.program.values[node.inputs[0]]
+    y = evidence.program.values[node.outputs[0]]
+    every, ties, averaged, first, last = (np.zeros(x.shape) for _ in range(5))
+    taken = np.zeros(y.shape, bool)
+    late = np.zeros(x.shape)
+    offsets = list(np.ndindex(*size))
+    windows = [
+        tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(offset, y.shape, strides, strict=True))
+        for offset in offsets
+    ]
+    for index in windows:
+        hit = x[index] == y
+        every[index] += g
+        averaged[index] += g / len(offsets)
+        ties[index] += g * hit
+        late[index] += g * (hit & ~taken)
+        taken |= hit
+    first[windows[0]] += g
+    last[windows[-1]] += g
+    if node.op == "reduce_window_max":
+        pool = "max pooling hands the gradient to the largest element of a window; here "
+        yield "wrong_pooling", pool + "all elements get it", 0.6, every
+        yield "wrong_pooling", pool + "it is shared equally, as average pooling does", 0.5, averaged
+        yield "wrong_pooling", pool + "each of several that tie gets the whole", 0.5, ties
+        overwritten = np.zeros(x.shape)
+        for index in windows:
+            overwritten[index] = np.where(x[index] == y, g, overwritten[index])
+        text = "windows that overlap overwrite each other's gradient: add them (+=)"
+        yield "overwritten", text, 0.7, overwritten
+    else:
+        pool = "average pooling hands the gradient equally to all elements of a window; here "
+        largest = np.zeros(x.shape)
+        top = np.max([x[index] for index in windows], axis=0)
+        for index in windows:
+            largest[index] += g * (x[index] == top)
+        yield "wrong_pooling", pool + "the largest gets it", 0.7, largest
+        yield "wrong_pooling", pool + "the largest gets all of it", 0.7, largest * len(offsets)
+    yield "wrong_pooling", pool + "the first element gets it", 0.8, first
+    yield "wrong_pooling", pool + "the last element gets it", 0.9, last
+    yield "wrong_pooling", pool + "the first element gets all of it", 0.8, first * len(offsets)
+
+
+def _gather(evidence: Evidence, position: int, node: Node) -> Found:
+    """A read adds its gradient back to where it read: rows that are read twice get both."""
+    from functional_nets.backprop.indexing import gather_places
+
+    x, indices = (evidence.program.values[number] for number in node.inputs[:2])
+    g = np.asarray(evidence.cotangents_of(position))
+    params = node.params
+    places = gather_places(x.shape, indices, params["dimension_numbers"], params["slice_sizes"], params["mode"])
+    assigned = np.zeros(x.shape)
+    assigned[tuple(np.broadcast_arrays(*places.at))] = np.broadcast_to(g * places.inside, g.shape)
+    text = "rows that are read several times keep only the last gradient: add them, as np.add.at does"
+    yield "overwritten", text, 0.4, assigned
+    index = tuple(np.broadcast_arrays(*places.at))
+    backwards = np.zeros(x.shape)
+    backwards[tuple(np.flip(i) for i in index)] = np.flip(np.broadcast_to(g * places.inside, g.shape))
+    yield "overwritten", text, 0.5, backwards
+    total, hits = np.zeros(x.shape), np.zeros(x.shape)
+    np.add.at(total, index, np.broadcast_to(g * places.inside, g.shape))
+    np.add.at(hits, index, 1)
+    text = "the gradients of rows that are read several times are averaged: add them"
+    yield "wrong_reduction", text, 0.6, total / np.maximum(hits, 1)
+    for axis in range(x.ndim):
+        for step in (1, -1):
+            text = "the gradient goes to the neighbour of the row that was read: the index is off by one"
+            yield "permuted", text, 1.2, np.roll(total, step, axis)
+
+
+def _cumulative(evidence: Evidence, position: int, node: Node) -> Found:
+    g = np.asarray(evidence.cotangents_of(position))
+    axis, reverse = node.params["axis"], node.params["reverse"]
+    same_way = np.flip(np.cumsum(np.flip(g, axis), axis), axis) if reverse else np.cumsum(g, axis)
+    text = "the gradient of a cumulative sum runs backward, from the end; here it runs forward"
+    yield "wrong_reduction", text, 0.5, same_way
+    yield "missing_term", "each element of a cumulative sum is in all later ones; here only in its own", 0.8, g
+
+
+def _moved(evidence: Evidence, position: int, node: Node) -> Found:
+    """Reshapes and transposes: the gradient goes back the same way."""
+    g = np.asarray(evidence.cotangents_of(position))
+    x = evidence.program.values[node.inputs[0]]
+    if node.op == "transpose":
+        text = "the gradient is reshaped where it must be transposed back"
+        yield "transposed", text, 0.6, np.reshape(g, x.shape)
+        yield "transposed", "the gradient is not transposed back", 0.6, g
+        yield "transposed", "the axes are permuted the same way again, not back", 0.7, np.transpose(
+            g, node.params["permutation"]
+        )
+        return
+    text = "the elements are laid out in another order (column by column) on the way back"
+    yield "permuted", text, 0.8, np.reshape(g, x.shape, order="F")
+    for order in _permutations(x.ndim):
+        laid = np.transpose(np.reshape(g, [x.shape[axis] for axis in order]), np.argsort(order))
+        text = f"the gradient is unflattened with its axes in the order {order}"
+        yield "permuted", text, 1.0, laid
+
+
+def _concatenated(evidence: Evidence, position: int, node: Node) -> Found:
+    """The parts of a concatenation get back their own slices."""
+    g = np.asarray(evidence.cotangents_of(position))
+    axis = node.params["dimension"]
+    width = evidence.program.values[node.inputs[0]].shape[axis]
+    text = "the slices of a concatenation go back to the wrong parts"
+    yield "permuted", text, 0.7, np.take(g, range(g.shape[axis] - width, g.shape[axis]), axis)
+
+
+TABLE = {
+    "broadcast_in_dim": _broadcast,
+    "reduce_sum": _sum,
+    "reduce_max": _maximum,
+    "reduce_window_max": _windows,
+    "reduce_window_sum": _windows,
+    "gather": _gather,
+    "cumsum": _cumulative,
+    "transpose": _moved,
+    "reshape": _moved,
+    "concatenate": _concatenated,
+}
+
+
+def _subsets(axes: int, size: int) -> Iterator[tuple[int, ...]]:
+    from itertools import combinations
+
+    return combinations(range(axes), size)
+
+
+def _permutations(axes: int) -> Iterator[tuple[int, ...]]:
+    from itertools import permutations
+
+    return (order for order in permutations(range(axes)) if order != tuple(range(axes))) if axes <= 4 else iter(())
+
+
+def _names(axes: tuple[int, ...]) -> str:
+    return " and ".join(map(str, axes))

@@ -1,0 +1,231 @@
+"""From a JAX function to a `Program`: traced, evaluated in float64, each operation with the user's line."""
+
+import os
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from functional_nets.backprop.rules import RULES
+from functional_nets.backprop.values import VALUES
+from functional_nets.gradcheck.program import Foreign, Location, Node, Program, compute, is_real
+
+HERE = str(Path(__file__).resolve().parents[1]) + os.sep
+LIBRARIES = tuple({sysconfig.get_paths()[name] + os.sep for name in ("purelib", "platlib", "stdlib")})
+JAX = str(Path(jax.__file__).resolve().parent) + os.sep
+NAMED_RULES = {"relu", "relu6", "logaddexp", "logaddexp2"}
+"""Functions of JAX with a derivative of their own at a kink or a tie, taken as one operation."""
+
+CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_vjp_call", "custom_jvp_call"}
+
+
+def to_float64(tree: Any) -> Any:
+    """Returns the tree with its real arrays as float64 and everything else as it was."""
+
+    def widen(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf
+        array = np.asarray(leaf)
+        if array.dtype.kind == "c":
+            return array.astype(np.complex128)
+        return array.astype(np.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+    return jax.tree.map(widen, tree)
+
+
+def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
+    """Returns the program of `loss_fn(params, *args)`, evaluated in float64 whatever the types given.
+
+    `jit`, `remat`, `custom_jvp`, `custom_vjp` (as what it computes), `cond`, `scan` and `while` are entered.
+
+    Raises:
+        ValueError: When the loss is no scalar, or a real number is missing from it.
+    """
+    with jax.enable_x64(True):
+        params, args = to_float64((params, args))
+        closed, shape = jax.make_jaxpr(loss_fn, return_shape=True)(params, *args)
+        outputs = jax.tree.leaves(shape)
+        if len(outputs) != 1 or outputs[0].shape != ():
+            found = ", ".join(f"{out.dtype} {list(out.shape)}" for out in outputs)
+            raise ValueError(
+                f"Expected a loss that returns one scalar, found {found or 'nothing'}: "
+                "take the mean or the sum, and return no second value."
+            )
+        tracer = _Tracer()
+        leaves = [tracer.new(leaf) for leaf in jax.tree.leaves(params)]
+        arguments = [tracer.new(leaf) for leaf in jax.tree.leaves(args)]
+        constants = [tracer.new(to_float64(constant)) for constant in closed.consts]
+        (result,) = tracer.inline(closed.jaxpr, constants, leaves + arguments, None)
+    return Program(
+        tuple(tracer.nodes), tracer.values, tuple(leaves), tuple(arguments), result,
+        tracer.epsilon, tuple(dict.fromkeys(tracer.notes)),
+    )  # fmt: skip
+
+
+class _Tracer:
+    """Appends to one list of nodes and one list of values while it goes through a jaxpr."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.values: list[Any] = []
+        self.epsilon = 2.0**-53
+        self.notes: list[str] = []
+
+    def new(self, value: Any) -> int:
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def apply(self, op: str, inputs: Sequence[int], params: dict[str, Any], where: Location | None) -> tuple[int, ...]:
+        """Appends an operation that the tables know."""
+        node = Node(op, tuple(inputs), (), params, where)
+        return self._append(node)
+
+    def _append(self, node: Node) -> tuple[int, ...]:
+        with np.errstate(all="ignore"):
+            found = compute(node, [self.values[number] for number in node.inputs])
+        outputs = tuple(self.new(value) for value in found)
+        self.nodes.append(node._replace(outputs=outputs))
+        return outputs
+
+    def inline(
+        self, jaxpr: core.Jaxpr, constants: Sequence[int], arguments: Sequence[int], where: Location | None
+    ) -> list[int]:
+        """Appends the equations of a jaxpr; an equation without a user's line has that of its caller."""
+        numbers: dict[core.Var, int] = {}
+        numbers.update(zip(jaxpr.constvars, constants, strict=True))
+        numbers.update(zip(jaxpr.invars, arguments, strict=True))
+
+        def read(atom: Any) -> int:
+            return self.new(to_float64(atom.val)) if hasattr(atom, "val") else numbers[atom]
+
+        for equation in jaxpr.eqns:
+            inputs = [read(atom) for atom in equation.invars]
+            for variable in equation.outvars:
+                if jnp.issubdtype(variable.aval.dtype, jnp.floating):
+                    self.epsilon = max(self.epsilon, float(jnp.finfo(variable.aval.dtype).eps) / 2)
+            outputs = self.equation(equation, inputs, user_line(equation) or where)
+            numbers.update(zip(equation.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def equation(self, equation: Any, inputs: list[int], where: Location | None) -> Sequence[int]:
+        op, params = equation.primitive.name, equation.params
+        if op in CALLS:
+            return self.call(params, inputs, where)
+        if op == "cond":
+            which = int(self.values[inputs[0]])
+            return self.closed(params["branches"][which], inputs[1:], where)
+        if op == "scan":
+            return self.scan(params, inputs, where)
+        if op == "while":
+            return self.while_loop(params, inputs, where)
+        known = op in VALUES
+        if known and (op in RULES or not self._real(inputs)):
+            return self.apply(op, inputs, params, where)
+        node = Node(op, tuple(inputs), (), params, where, _foreign(equation))
+        outputs = self._append(node)
+        if self._real(inputs) and self._real(outputs):
+            self.notes.append(f"{op} has no rule of its own here: its part of the walk is jax.vjp's.")
+        return outputs
+
+    def closed(self, closed: core.ClosedJaxpr, inputs: Sequence[int], where: Location | None) -> list[int]:
+        return self.inline(closed.jaxpr, [self.new(to_float64(c)) for c in closed.consts], inputs, where)
+
+    def call(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> Sequence[int]:
+        inner = next(params[name] for name in ("jaxpr", "call_jaxpr", "fun_jaxpr") if name in params)
+        jaxpr = getattr(inner, "jaxpr", inner)
+        if "jvp_jaxpr_fun" in params:
+            name = jaxpr.debug_info.func_name
+            if name in NAMED_RULES and name in RULES:
+                return self.apply(name, inputs, {}, where)
+        if hasattr(inner, "consts"):
+            return self.closed(inner, inputs, where)
+        return self.inline(inner, [], inputs, where)
+
+    def scan(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> list[int]:
+        split = params["num_consts"], params["num_consts"] + params["num_carry"]
+        constants, carry, stacked = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
+        order = range(params["length"])
+        rows: list[list[int]] = []
+        for step in reversed(order) if params["reverse"] else order:
+            slices = [self.apply("take", [xs], {"index": (step,)}, where)[0] for xs in stacked]
+            outputs = self.closed(params["jaxpr"], [*constants, *carry, *slices], where)
+            carry, row = outputs[: params["num_carry"]], outputs[params["num_carry"] :]
+            rows.append(row)
+        if params["reverse"]:
+            rows.reverse()
+        if not rows:
+            avals = params["jaxpr"].out_avals[params["num_carry"] :]
+            return [*carry, *(self.new(np.zeros((0, *aval.shape))) for aval in avals)]
+        return [*carry, *(self.apply("stack", column, {"axis": 0}, where)[0] for column in zip(*rows, strict=True))]
+
+    def while_loop(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> list[int]:
+        test_constants = inputs[: params["cond_nconsts"]]
+        body_constants = inputs[params["cond_nconsts"] : params["cond_nconsts"] + params["body_nconsts"]]
+        state = inputs[params["cond_nconsts"] + params["body_nconsts"] :]
+        while True:
+            (test,) = self.closed(params["cond_jaxpr"], [*test_constants, *state], where)
+            if not bool(self.values[test]):
+                return state
+            state = self.closed(params["body_jaxpr"], [*body_constants, *state], where)
+
+    def _real(self, numbers: Sequence[int]) -> bool:
+        return any(is_real(self.values[number]) for number in numbers)
+
+
+def _foreign(equation: Any) -> Foreign:
+    """Returns a primitive's value and pullback as JAX has them, for what the tables do not know."""
+
+    def value(*inputs: Any) -> Any:
+        with jax.enable_x64(True):
+            found = equation.primitive.bind(*map(_to_jax, inputs), **equation.params)
+            return jax.tree.map(_to_numpy, found)
+
+    def pullback(g: Any, *inputs: Any) -> tuple[Any, ...]:
+        with jax.enable_x64(True):
+            real = [i for i, x in enumerate(inputs) if getattr(x, "dtype", None) in (np.float64, np.complex128)]
+
+            def of_real(*parts: Any) -> Any:
+                whole = list(map(_to_jax, inputs))
+                for i, part in zip(real, parts, strict=True):
+                    whole[i] = part
+                found = equation.primitive.bind(*whole, **equation.params)
+                return tuple(found) if equation.primitive.multiple_results else found
+
+            out, vjp = jax.vjp(of_real, *(jnp.asarray(inputs[i]) for i in real))
+            g = jax.tree.map(lambda x, each: jnp.asarray(each, x.dtype), out, g)
+            found = dict(zip(real, map(np.asarray, vjp(g)), strict=True))
+        return tuple(found.get(i) for i in range(len(inputs)))
+
+    return Foreign(value, pullback)
+
+
+def _to_jax(value: Any) -> Any:
+    return value if isinstance(value, jax.Array) else jnp.asarray(value)
+
+
+def _to_numpy(value: Any) -> Any:
+    return value if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) else np.asarray(value)
+
+
+def user_line(equation: Any) -> Location | None:
+    """Returns the innermost line of an equation that stands neither in JAX nor in a library nor here."""
+    traceback = equation.source_info.traceback
+    if traceback is None:
+        return None
+    fallback = None
+    for frame in traceback.frames:
+        file = frame.file_name
+        if file == __file__:
+            break  # What called the trace is not part of the loss.
+        if file.startswith(JAX) or file.startswith("<"):
+            continue
+        location = Location(file, frame.line_num, frame.function_name.rpartition(".")[2])
+        if not file.startswith((HERE, *LIBRARIES)):
+            return location
+        fallback = fallback or location
+    return fallback
