@@ -1,0 +1,35 @@
+"""Views: as in NumPy, a slice or a reshaped array shares its elements with what it was taken from."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from functional_nets.backprop.tape.graph import Array, Node
+
+if TYPE_CHECKING:
+    from functional_nets.backprop.tape.variable import Variable
+
+
+class View(NamedTuple):
+    """What makes a variable a view: writes through it reach `root`, and writes into `root` show in it.
+
+    `look` turns an array like `parent` into one like the view; `seen` is the root's node when it last did.
+    """
+
+    parent: "Variable"
+    root: "Variable"
+    look: Callable[[Array], Array]
+    seen: Node
+
+
+def positions(x: "Variable") -> Array:
+    """Where each element of `x` lies in the array that it views, or in itself: flat indices."""
+    looks = []
+    while x.view is not None:
+        looks.append(x.view.look)
+        x = x.view.parent
+    places = np.arange(x.size).reshape(x.shape)
+    for look in reversed(looks):
+        places = look(places)
+    return places
