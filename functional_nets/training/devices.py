@@ -27,11 +27,17 @@ def batch_sharding(count: int) -> NamedSharding | None:
     return NamedSharding(Mesh(devices[:count], ("batch",)), PartitionSpec("batch"))
 
 
-def replicate(tree: Any, sharding: NamedSharding | None) -> Any:
-    """Returns the tree's arrays, whole, on each device of the sharding."""
-    if sharding is None:
-        return jax.device_put(tree)
-    return jax.device_put(tree, NamedSharding(sharding.mesh, PartitionSpec()))
+def replicate(tree: Any, sharding: NamedSharding | None, *, may_alias: bool = True) -> Any:
+    """Returns the tree's arrays, whole, on each device of the sharding.
+
+    Args:
+        tree: Arrays.
+        sharding: From `batch_sharding`; None for one device.
+        may_alias: Whether an array that is there already may be returned as it is. Arrays that a compiled
+            program will donate must not alias the caller's.
+    """
+    place = None if sharding is None else NamedSharding(sharding.mesh, PartitionSpec())
+    return jax.device_put(tree, place, may_alias=may_alias)
 
 
 def share_batch(batch: Any, sharding: NamedSharding | None) -> Any:

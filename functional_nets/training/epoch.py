@@ -26,7 +26,7 @@ def make_epoch(
     batch_size: int,
     *,
     shuffle: bool,
-    steps: int | None = None,
+    steps: range | None = None,
     sharding: NamedSharding | None = None,
 ) -> Epoch:
     """Returns `epoch(state, data, key, number) -> (state, losses)`, pure and not yet compiled.
@@ -39,12 +39,11 @@ def make_epoch(
         num_examples: Length of the data's first axis.
         batch_size: Examples of a batch; the last batch holds what is left.
         shuffle: Whether each epoch draws a new order; otherwise the data's own.
-        steps: Stop after so many steps; None takes all the data.
+        steps: Take these steps of the epoch alone, such as `range(400)`; None takes all the data.
         sharding: How a batch is shared among devices; None for one.
     """
-    wanted = steps_per_epoch(num_examples, batch_size) if steps is None else steps
-    full = min(wanted, num_examples // batch_size)
-    used = full * batch_size
+    taken = range(steps_per_epoch(num_examples, batch_size)) if steps is None else steps
+    full = range(taken.start, min(taken.stop, num_examples // batch_size))
 
     def epoch(
         state: TrainState, data: Sequence[Array], key: Array, number: Array
@@ -57,10 +56,10 @@ def make_epoch(
             batch = share_batch(tuple(array[rows] for array in data), sharding)
             return train_step(state, batch, jax.random.fold_in(step_key, number))
 
-        batches = (jnp.arange(full), order[:used].reshape(full, batch_size))
-        state, losses = lax.scan(step, state, batches)
-        if wanted > full:
-            state, last = step(state, (jnp.asarray(full), order[used:]))
+        rows = order[full.start * batch_size : full.stop * batch_size].reshape(len(full), batch_size)
+        state, losses = lax.scan(step, state, (jnp.arange(full.start, full.stop), rows))
+        if taken.stop > full.stop:
+            state, last = step(state, (jnp.asarray(full.stop), order[full.stop * batch_size :]))
             losses = jnp.append(losses, last)
         return state, losses
 

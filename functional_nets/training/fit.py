@@ -75,8 +75,8 @@ def fit(
 ) -> FitResult:
     """Returns the parameters after training, and what was seen on the way.
 
-    The same arguments give the same result, bit for bit; stopped between two reports and continued from
-    the state it had there, too.
+    The same arguments give the same result, bit for bit; stopped after any step and continued from the state
+    it had there, too.
 
     Args:
         loss_fn: `loss_fn(params, *batch)`, a scalar.
@@ -94,7 +94,7 @@ def fit(
         evaluate: From parameters to what a row of the history shall hold beside the training loss.
         on_report: Is given the state and the row after each report. The state's arrays are reused by
             the next epoch: copy what shall last.
-        state: Go on from this state, at the end of an epoch, instead of from `params`.
+        state: Go on from this state instead of from `params`; left as it is.
         devices: Devices that share each batch.
 
     Raises:
@@ -103,29 +103,32 @@ def fit(
     """
     data, num_examples = _checked_data(train, batch_size)
     total_steps = _total_steps(epochs, steps, steps_per_epoch(num_examples, batch_size))
+    if epochs_per_report < 1:
+        raise ValueError(f"Expected epochs_per_report of at least 1, found {epochs_per_report}.")
     sharding = batch_sharding(devices)
     data = replicate(data, sharding)
-    state = replicate(init_state(params, optimizer) if state is None else state, sharding)
+    begin = init_state(params, optimizer) if state is None else state
+    state = replicate(begin, sharding, may_alias=False)
     train_step = make_train_step(loss_fn, optimizer, stochastic=stochastic)
 
-    programs: dict[tuple[int, int | None], Any] = {}
+    programs: dict[tuple[int, range | None], Any] = {}
     history: list[Row] = []
     losses: list[np.ndarray] = []
     compile_seconds = train_seconds = 0.0
-    for first_epoch, count, cut in _schedule(
+    for first_epoch, count, part in _schedule(
         int(state.step), total_steps, steps_per_epoch(num_examples, batch_size), epochs_per_report
     ):
         number = jnp.asarray(first_epoch)
-        if (count, cut) not in programs:
+        if (count, part) not in programs:
             start = time.perf_counter()
             epoch = make_epoch(
-                train_step, num_examples, batch_size, shuffle=shuffle, steps=cut, sharding=sharding
+                train_step, num_examples, batch_size, shuffle=shuffle, steps=part, sharding=sharding
             )
             jitted = jax.jit(make_epochs(epoch, count), donate_argnums=0)
-            programs[count, cut] = jitted.lower(state, data, key, number).compile()
+            programs[count, part] = jitted.lower(state, data, key, number).compile()
             compile_seconds += time.perf_counter() - start
         start = time.perf_counter()
-        state, new_losses = programs[count, cut](state, data, key, number)
+        state, new_losses = programs[count, part](state, data, key, number)
         losses.append(np.asarray(new_losses))
         seconds = time.perf_counter() - start
         train_seconds += seconds
@@ -146,15 +149,19 @@ def fit(
 
 def _schedule(
     done: int, total: int, per_epoch: int, per_report: int
-) -> Iterator[tuple[int, int, int | None]]:
-    """Yields, per report, its first epoch, how many whole epochs it takes, and where its only one is cut."""
-    epoch, whole = done // per_epoch, total // per_epoch
-    while epoch < whole:
-        count = min(per_report, whole - epoch)
-        yield epoch, count, None
-        epoch += count
-    if done < total and total % per_epoch:
-        yield whole, 1, total % per_epoch
+) -> Iterator[tuple[int, int, range | None]]:
+    """Yields, per report, its first epoch, how many epochs it takes, and which steps if only a part of one."""
+    epoch, begun = divmod(done, per_epoch)
+    while done < total:
+        left = total - epoch * per_epoch  # Steps, from the beginning of this epoch.
+        if begun or left < per_epoch:
+            count, part = 1, range(begun, min(left, per_epoch))
+            done += len(part)
+        else:
+            count, part = min(per_report, left // per_epoch), None
+            done += count * per_epoch
+        yield epoch, count, part
+        epoch, begun = epoch + count, 0
 
 
 def _checked_data(train: Sequence[Array], batch_size: int) -> tuple[tuple[Array, ...], int]:

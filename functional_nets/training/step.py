@@ -31,7 +31,7 @@ class TrainState(NamedTuple):
 
 def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """Returns the state before the first step, in arrays of its own: `params` stay the caller's."""
-    own = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), params)
+    own = jax.device_put(params, may_alias=False)
     return TrainState(own, optimizer.init(own), jnp.zeros((), jnp.int32))
 
 

@@ -1,0 +1,12 @@
+"""Settings of the whole suite."""
+
+import jax
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_each_program_once(tmp_path_factory):
+    """Keeps what has been compiled on the disk, for this session: many tests run the same small programs."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.getbasetemp() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
