@@ -44,7 +44,7 @@ def prepare(name: str, root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (
-            # Threads of an interrupted download may still write into it.
+            # The thread of an interrupted download may still write into it.
             tempfile.TemporaryDirectory(
                 dir=root, prefix="downloads-", ignore_cleanup_errors=True
             ) as downloads,
@@ -73,8 +73,9 @@ def _builder_class(name: str, url: str) -> Any:
         name = tfds_builder.name
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-            paths = dl_manager.download({file: f"{url}{file}.gz" for file in FILES})
-            contents = idx.load_files(name, [Path(paths[file]) for file in FILES])
+            # One after another: so no thread goes on writing after another one has failed.
+            paths = [Path(dl_manager.download(f"{url}{file}.gz")) for file in FILES]
+            contents = idx.load_files(name, paths)
             return {
                 "train": self._generate_examples(contents.x_train, contents.y_train),
                 "test": self._generate_examples(contents.x_test, contents.y_test),
