@@ -168,8 +168,7 @@ def train(
                 on_report=on_report,
                 state=state,
                 devices=config.devices,
-                **config.length,
-                **options,
+                **{**config.length, **options},
             )
         last = (fitted.history or folder.metrics())[-1]
         summary = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.sharding import NamedSharding
 from jaxtyping import Float
@@ -12,12 +13,31 @@ from functional_nets.training.devices import share_batch
 from functional_nets.training.step import Batch, TrainState
 
 TrainStep = Callable[[TrainState, Batch, Array], tuple[TrainState, Float[Array, ""]]]
+Data = Sequence[Array | np.ndarray]
+"""Arrays whose first axes count the examples, such as images and labels."""
 Epoch = Callable[[TrainState, Sequence[Array], Array, Array], tuple[TrainState, Float[Array, " steps"]]]
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     """Returns the number of batches; a last one that is not full counts: 60,000 in batches of 64 are 938."""
     return -(-num_examples // batch_size)
+
+
+def checked_data(train: Data, batch_size: int) -> tuple[tuple[Array | np.ndarray, ...], int]:
+    """Returns the arrays and how many examples they hold.
+
+    Raises:
+        ValueError: When their first axes differ or are empty, or hold less than one batch.
+    """
+    data = tuple(train)
+    lengths = [len(array) for array in data]
+    if not data or min(lengths) != max(lengths) or not lengths[0]:
+        raise ValueError(
+            f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels)."
+        )
+    if not 1 <= batch_size <= lengths[0]:
+        raise ValueError(f"Expected a batch size from 1 to the data's {lengths[0]}, found {batch_size}.")
+    return data, lengths[0]
 
 
 def make_epoch(

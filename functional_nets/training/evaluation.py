@@ -1,6 +1,6 @@
 """How well a model does on data it has not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from functional_nets.nn import scale_pixels, softmax_cross_entropy
+from functional_nets.training.epoch import Data
 
 
 class Evaluation(NamedTuple):
@@ -24,7 +25,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    apply: Callable[[Any, Array], Array], params: Any, data: Sequence[Array], *, batch_size: int = 1000
+    apply: Callable[[Any, Array], Array], params: Any, data: Data, *, batch_size: int = 1000
 ) -> Evaluation:
     """Returns accuracy and mean loss over all examples.
 
@@ -35,9 +36,11 @@ def evaluate(
         batch_size: Examples that are computed at once; it changes memory and speed alone.
 
     Raises:
-        ValueError: Without examples, or when images and labels differ in number.
+        ValueError: Without examples, when images and labels differ in number, or with no example in a batch.
     """
     x, labels = data
+    if batch_size < 1:
+        raise ValueError(f"Expected a batch size of at least 1, found {batch_size}.")
     if not len(x) or len(x) != len(labels):
         raise ValueError(
             f"Expected as many labels as images, at least 1, found {len(x)} images, {len(labels)} labels."

@@ -1,7 +1,7 @@
 """Training a model: epochs, each one compiled program, with metrics between them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float
 
 from functional_nets.training.devices import batch_sharding, replicate
-from functional_nets.training.epoch import make_epoch, make_epochs, steps_per_epoch
+from functional_nets.training.epoch import Data, checked_data, make_epoch, make_epochs, steps_per_epoch
 from functional_nets.training.step import Loss, TrainState, init_state, make_train_step
 
 Row = dict[str, Any]
@@ -58,7 +58,7 @@ class FitResult(NamedTuple):
 def fit(
     loss_fn: Loss,
     params: Any,
-    train: Sequence[Array],
+    train: Data,
     *,
     optimizer: optax.GradientTransformation,
     batch_size: int,
@@ -101,7 +101,7 @@ def fit(
         ValueError: For sizes that do not fit, each with what was expected.
         NonFiniteLossError: When a loss is NaN or infinite.
     """
-    data, num_examples = _checked_data(train, batch_size)
+    data, num_examples = checked_data(train, batch_size)
     total_steps = _total_steps(epochs, steps, steps_per_epoch(num_examples, batch_size))
     if epochs_per_report < 1:
         raise ValueError(f"Expected epochs_per_report of at least 1, found {epochs_per_report}.")
@@ -150,7 +150,7 @@ def fit(
 def _schedule(
     done: int, total: int, per_epoch: int, per_report: int
 ) -> Iterator[tuple[int, int, range | None]]:
-    """Yields, per report, its first epoch, how many epochs it takes, and which steps if only a part of one."""
+    """Yields, per report, its first epoch, how many epochs it takes, and which steps if part of one."""
     epoch, begun = divmod(done, per_epoch)
     while done < total:
         left = total - epoch * per_epoch  # Steps, from the beginning of this epoch.
@@ -162,18 +162,6 @@ def _schedule(
             done += count * per_epoch
         yield epoch, count, part
         epoch, begun = epoch + count, 0
-
-
-def _checked_data(train: Sequence[Array], batch_size: int) -> tuple[tuple[Array, ...], int]:
-    data = tuple(train)
-    lengths = [len(array) for array in data]
-    if not data or min(lengths) != max(lengths) or not lengths[0]:
-        raise ValueError(
-            f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels)."
-        )
-    if not 1 <= batch_size <= lengths[0]:
-        raise ValueError(f"Expected a batch size from 1 to the data's {lengths[0]}, found {batch_size}.")
-    return data, lengths[0]
 
 
 def _total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:

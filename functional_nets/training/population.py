@@ -1,7 +1,7 @@
 """Many networks trained at once, as one compiled program."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
-from functional_nets.training.epoch import make_epoch, make_epochs
+from functional_nets.training.epoch import Data, checked_data, make_epoch, make_epochs
 from functional_nets.training.step import Loss, init_state, make_train_step
 
 
@@ -20,14 +20,15 @@ class PopulationResult(NamedTuple):
 
     Attributes:
         params: The trained parameters; the first axis of each leaf counts the networks.
-        losses: The mean loss of each network in each epoch; NaN or infinite where one has diverged.
+        losses: The mean loss of each network in each epoch, or its loss in each step; NaN or infinite where
+            one has diverged.
         compile_seconds: Time spent compiling.
         train_seconds: Time spent in the compiled steps.
         evaluations: What `evaluate` returned after each epoch, leaves stacked [epochs, networks, …].
     """
 
     params: Any
-    losses: Float[np.ndarray, "networks epochs"]
+    losses: Float[np.ndarray, "networks epochs_or_steps"]
     compile_seconds: float
     train_seconds: float
     evaluations: Any
@@ -36,7 +37,7 @@ class PopulationResult(NamedTuple):
 def fit_population(
     loss_fn: Loss,
     stacked_params: Any,
-    data: Sequence[Array],
+    data: Data,
     optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
     *,
     batch_size: int,
@@ -46,6 +47,7 @@ def fit_population(
     hyperparameters: dict[str, Array] | None = None,
     epochs_per_program: int = 1,
     evaluate: Callable[[Any], Any] | None = None,
+    every_step: bool = False,
 ) -> PopulationResult:
     """Returns N networks, each trained as `fit` would train it, in one program that shares the data.
 
@@ -66,15 +68,20 @@ def fit_population(
             `{"learning_rate": jnp.array([0.1, 0.2])}`.
         epochs_per_program: Epochs that run as one compiled program; must divide `epochs`.
         evaluate: A pure function of one network's parameters, taken for each after each program.
+        every_step: Whether `losses` shall hold the loss of each step instead of each epoch's mean.
 
     Raises:
-        ValueError: When `epochs_per_program` does not divide `epochs`.
+        ValueError: For sizes that do not fit, as when `epochs_per_program` does not divide `epochs`.
     """
+    data, num_examples = checked_data(data, batch_size)
+    if epochs_per_program < 1:
+        raise ValueError(f"Expected epochs_per_program of at least 1, found {epochs_per_program}.")
     if epochs < 1 or epochs % epochs_per_program:
         raise ValueError(
-            f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, found {epochs}."
+            f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, at least 1, "
+            f"found {epochs}."
         )
-    data = tuple(jax.device_put(tuple(data)))
+    data = jax.device_put(data)
     hyperparameters = hyperparameters or {}
 
     def make_optimizer(values: dict[str, Array]) -> optax.GradientTransformation:
@@ -85,10 +92,10 @@ def fit_population(
 
     def run(state: Any, values: dict[str, Array], data: Any, key: Array, number: Array) -> Any:
         train_step = make_train_step(loss_fn, make_optimizer(values))
-        epoch = make_epoch(train_step, len(data[0]), batch_size, shuffle=shuffle)
+        epoch = make_epoch(train_step, num_examples, batch_size, shuffle=shuffle)
         state, losses = make_epochs(epoch, epochs_per_program)(state, data, key, number)
-        means = losses.reshape(epochs_per_program, -1).mean(axis=1)
-        return state, means, evaluate(state.params) if evaluate else None
+        kept = losses if every_step else losses.reshape(epochs_per_program, -1).mean(axis=1)
+        return state, kept, evaluate(state.params) if evaluate else None
 
     state = jax.jit(jax.vmap(init))(stacked_params, hyperparameters)
     start = time.perf_counter()
@@ -99,8 +106,8 @@ def fit_population(
     losses, evaluations = [], []
     start = time.perf_counter()
     for number in range(0, epochs, epochs_per_program):
-        state, means, evaluation = compiled(state, hyperparameters, data, key, jnp.asarray(number))
-        losses.append(np.asarray(means))
+        state, kept, evaluation = compiled(state, hyperparameters, data, key, jnp.asarray(number))
+        losses.append(np.asarray(kept))
         evaluations.append(jax.tree.map(np.asarray, evaluation))
     train_seconds = time.perf_counter() - start
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *evaluations)
