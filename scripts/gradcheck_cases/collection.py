@@ -5,26 +5,40 @@ from . import (
     attention,
     autoencoder,
     batch_norm,
+    contrastive,
+    controls,
     convolution,
+    custom_rules,
     deep_sigmoid,
     dropout,
     embedding,
+    factorisation,
     gru,
     layer_norm,
+    layers_activations,
+    layers_affine,
+    layers_losses,
+    layers_right,
+    layers_right_more,
     linear_regression,
     log_guard,
     logistic_regression,
     lstm,
+    mixture,
+    networks,
     recurrent,
     residual,
+    robust,
     scanned,
     strided,
     tanh_net,
     two_layer,
     variational,
+    weighted,
     word2vec,
 )
 from .corpus import CONTROLS, FAULTS
+from .objects import OBJECTS
 
 GROUPS = (
     linear_regression,
@@ -49,10 +63,23 @@ GROUPS = (
     gru,
     variational,
     word2vec,
+    contrastive,
+    factorisation,
+    robust,
+    weighted,
+    mixture,
+    controls,
+    custom_rules,
+    layers_activations,
+    layers_affine,
+    layers_losses,
+    layers_right,
+    layers_right_more,
+    networks,
 )
 
 NETWORKS = tuple(dict.fromkeys(fault.network for fault in FAULTS))
 
-CASES = {case.id: case for case in (*FAULTS, *CONTROLS)}
+CASES = {case.id: case for case in (*FAULTS, *CONTROLS, *OBJECTS)}
 
-__all__ = ["CASES", "CONTROLS", "FAULTS", "GROUPS", "NETWORKS"]
+__all__ = ["CASES", "CONTROLS", "FAULTS", "GROUPS", "NETWORKS", "OBJECTS"]
