@@ -66,10 +66,14 @@ def _legend(names: list[str]) -> list[str]:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Returns about `count` round numbers that cover the range from `low` to `high`."""
-    span = high - low or abs(high) or 1.0
+    """Returns about `count` round numbers that cover the range from `low` to `high`.
+
+    A range too narrow to be divided, below a millionth of its ends, counts as one number.
+    """
+    size = max(abs(low), abs(high))
+    span = high - low if high - low > 1e-6 * size else size or 1.0
     rough = span / count
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
+    return [float(f"{number * step:.12g}") for number in range(first, max(last, first + 1) + 1)]
