@@ -159,7 +159,8 @@ ANALYTIC |= {
     for index in (
         0, -1, slice(1, 3), slice(None, None, 2), slice(None, None, -1), slice(2, 2), (slice(3, 0, -2),),
         (1, 2), (0, slice(None)), (None, slice(1, 2), None), (..., 0), [0, 2, 2], ([0, 2], [1, 1]),
-        (slice(None), [1, 0, 1]), ([[0, 1], [2, 2]],), ([[0], [1]], [[0, 2]]), [True, False, True, True], np.eye(4, 3) > 0,
+        (slice(None), [1, 0, 1]), ([[0, 1], [2, 2]],), ([[0], [1]], [[0, 2]]), [True, False, True, True],
+        np.eye(4, 3) > 0,
     )
 }  # fmt: skip
 

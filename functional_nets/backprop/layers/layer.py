@@ -87,7 +87,8 @@ class Recorded(Layer):
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient of each input; keep those of the parameters as `d` and their name."""
-        grads = differentiate(self._result, self.upstream(dout))
+        dout = self.upstream(dout)
+        grads = differentiate(self._result, dout)
         (*of_inputs,) = (grads[x] for x in self._variables[: len(self._variables) - len(self.parameters)])
         for name, variable in zip(self.parameters, self._variables[len(of_inputs) :], strict=True):
             setattr(self, f"d{name}", grads[variable])

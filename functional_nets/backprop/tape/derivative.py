@@ -13,6 +13,8 @@ from functional_nets.backprop.tape.variable import Variable, constant, first_nan
 
 def node_of(x: Variable | Node) -> Node:
     """The node that a variable names now."""
+    if not isinstance(x, Variable | Node):
+        raise TypeError(f"Expected a Variable, found {type(x).__name__}: nothing was recorded of it.")
     return x.node if isinstance(x, Variable) else x
 
 
@@ -150,10 +152,10 @@ def grad(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
         differentiated in turn: `grad(grad(f))`.
     """
 
-    def gradient(*args: Any) -> Any:
+    def gradient(*args: Any, **options: Any) -> Any:
         leaves: list[Variable] = []
         argument = lifted(args[argnum], leaves)
-        y = function(*args[:argnum], argument, *args[argnum + 1 :])
+        y = function(*args[:argnum], argument, *args[argnum + 1 :], **options)
         if not isinstance(y, Variable):
             return lifted(args[argnum], [], lambda x: np.zeros(np.shape(x)))
         # Another variable in the graph is one of an outer derivative: keep the way to it.

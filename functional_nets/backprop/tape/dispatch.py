@@ -23,6 +23,10 @@ PLAIN: set[Callable[..., Any]] = set()
 class DoesNotFitError(ValueError, IndexError):
     """Arrays, axes or indices that do not fit each other, said with the operation and the shapes found."""
 
+    def __init__(self, operation: str, expected: str, shapes: str, reason: str) -> None:
+        super().__init__(f"{operation}: expected {expected}, found {shapes} ({reason}).")
+        self.reason = reason
+
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run what records `function`, or the function itself if it loses no gradient.
@@ -37,18 +41,16 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     if handler is None:
         if function not in PLAIN and loses_gradient((args, options)):
             raise TypeError(
-                f"{label(function)}: expected a function that the tape can record, found none. Write it "
-                "with others, or hand it `.data` where no gradient is to flow."
+                f"{label(function)}: expected a function that the tape can record, found one that it cannot. "
+                "Write it with others, or hand it `.data` where no gradient is to flow."
             )
         handler, (args, options) = function, plain((args, options))
     try:
         result = handler(*args, **options)
+        return result if out is None else store(function, out, result)
     except (ValueError, IndexError) as error:
-        if isinstance(error, DoesNotFitError):
-            raise
-        raise DoesNotFitError(
-            f"{label(function)}: expected {wish(error)}, found {found(args)} ({error})."
-        ) from None
+        reason = getattr(error, "reason", str(error).strip())  # What the innermost function said.
+        raise DoesNotFitError(label(function), wish(error), found(args), reason) from None
     except TypeError as error:
         if handler is not function and not takes(handler, args, options):
             raise TypeError(
@@ -56,7 +58,6 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
                 f"found {found(args)}{', '.join(['', *options])} ({error})."
             ) from None
         raise
-    return result if out is None else store(function, out, result)
 
 
 def store(function: Callable[..., Any], out: Any, result: Any) -> Any:
@@ -102,7 +103,8 @@ def wish(error: Exception) -> str:
     """What would have fitted."""
     if isinstance(error, np.exceptions.AxisError):
         return "an axis of the array"
-    return "an index within the array" if isinstance(error, IndexError) else "shapes that fit"
+    index = isinstance(error, IndexError) and not isinstance(error, ValueError)
+    return "an index within the array" if index else "shapes that fit"
 
 
 def found(args: Any) -> str:

@@ -22,6 +22,11 @@ PRIMITIVES: dict[np.ufunc, str] = {
 }  # fmt: skip
 
 
+def elementwise(ufunc: np.ufunc, name: str) -> Callable[..., Any]:
+    """What records a function of NumPy that is a primitive."""
+    return lambda *operands: primitive(name, *operands, compute=ufunc)
+
+
 class Rounding(NamedTuple):
     """What JAX calls the way of rounding."""
 
@@ -72,6 +77,11 @@ def constant_like(make: Any, x: Any, *args: Any, **options: Any) -> Any:
     return Variable.of(constant(make(plain(x), *args, **options)))
 
 
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """The same elements in an array of their own."""
+    return primitive("copy", a, compute=lambda x: x.copy(order))
+
+
 def full_like(x: Any, fill_value: Any, **options: Any) -> Any:
     """An array like `x`, each element `fill_value`."""
     filled = np.zeros_like(x, **options)
@@ -100,11 +110,11 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {
     np.real:         lambda x: x,
     np.conjugate:    lambda x: x,
     np.full_like:    full_like,
-    np.copy:         lambda x, **_: primitive("copy", x, compute=np.copy),
+    np.copy:         copy,
 }
 # fmt: on
 
-FUNCTIONS |= {ufunc: partial(primitive, name, compute=ufunc) for ufunc, name in PRIMITIVES.items()}
+FUNCTIONS |= {ufunc: elementwise(ufunc, name) for ufunc, name in PRIMITIVES.items()}
 FUNCTIONS |= COMPOSED
 FUNCTIONS |= {make: partial(constant_like, make) for make in (np.zeros_like, np.ones_like, np.empty_like)}
 PLAIN |= {

@@ -28,7 +28,10 @@ def write(x: Variable, index: Any, new: Any) -> None:
             f"variable[index] = variable: expected an array of floating-point numbers, found one of "
             f"{root.dtype}, which would round what is written and end its gradient. Make it with dtype=float."
         )
-    places = np.asarray(positions(x)[fixed(index)])
+    places = positions(x)
+    if not places.flags.writeable:
+        raise ValueError("a broadcast array names an element several times: it is read-only")
+    places = np.asarray(places[fixed(index)])
     surplus = max(0, np.ndim(new) - places.ndim)
     if np.shape(new)[:surplus] == (1,) * surplus:  # NumPy drops them, too.
         new = np.reshape(new, np.shape(new)[surplus:])
@@ -45,7 +48,9 @@ def write(x: Variable, index: Any, new: Any) -> None:
 
 def choose(which: Array, before: Array, after: Array) -> Array:
     """`after` where `which` is true, else `before`; in the type of `before`, as NumPy writes."""
-    return np.where(which, after, before).astype(before.dtype)
+    out = before.copy(order="K")
+    out[which] = after[which]
+    return out
 
 
 def fixed(index: Any) -> tuple[Any, ...]:

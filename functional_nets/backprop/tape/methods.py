@@ -9,37 +9,11 @@ import numpy as np
 from functional_nets.backprop.tape.graph import Array
 
 # Methods of an array that are functions of NumPy under the same name, with the same arguments.
-METHODS = frozenset(
-    [
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "argsort",
-        "clip",
-        "copy",
-        "cumprod",
-        "cumsum",
-        "diagonal",
-        "dot",
-        "max",
-        "mean",
-        "min",
-        "nonzero",
-        "prod",
-        "ravel",
-        "repeat",
-        "round",
-        "searchsorted",
-        "squeeze",
-        "std",
-        "sum",
-        "swapaxes",
-        "take",
-        "trace",
-        "var",
-    ]
-)
+METHODS = {
+    "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "dot", "max",
+    "mean", "min", "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum",
+    "swapaxes", "take", "trace", "var",
+}  # fmt: skip
 
 
 class ArrayMethods(np.lib.mixins.NDArrayOperatorsMixin):
@@ -79,11 +53,15 @@ class ArrayMethods(np.lib.mixins.NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order."""
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)  # type: ignore[call-overload]
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)  # type: ignore[call-overload]
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
         """The same elements in another shape."""
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, **options)  # type: ignore[call-overload]
+
+    def copy(self, order: str = "C") -> Any:
+        """An array of its own with the same elements."""
+        return np.copy(self, order=order)  # type: ignore[call-overload]
 
     def flatten(self) -> Any:
         """A copy with one axis."""

@@ -21,8 +21,9 @@ def sum_of_products(
     compute: Callable[..., Any] | None = None,
 ) -> Any:
     """Multiply along `batch` axes, sum over `summed` ones. Batch axes come first, then `a`'s, `b`'s."""
-    if [np.shape(a)[i] for i in summed[0]] != [np.shape(b)[i] for i in summed[1]]:
-        raise ValueError("the axes that are summed over have different lengths")
+    of_a, of_b = ([np.shape(x)[i] for i in axes] for x, axes in zip((a, b), summed, strict=True))
+    if of_a != of_b:
+        raise ValueError(f"the sum runs over axes of lengths {of_a} on the left and {of_b} on the right")
     numbers = tuple(tuple(map(tuple, pair)) for pair in (summed, batch))
     return primitive(
         "dot_general",

@@ -22,14 +22,17 @@ def count(x: Any, axis: Any) -> int:
     return math.prod(np.shape(x)[i] for i in axes_of(x, axis))
 
 
+def in_type(a: Any, dtype: Any) -> Any:
+    """The array in the type that the sum is to be taken in."""
+    return a if dtype is None or np.dtype(dtype) == a.dtype else a.astype(dtype)
+
+
 def reduction(name: str, function: Callable[..., Any], first: Any = None) -> Callable[..., Any]:
     """What records a reduction; `first` is the axis where none is named."""
 
-    def reduce(
-        a: Any, axis: Any = first, dtype: None = None, out: None = None, keepdims: bool = False
-    ) -> Any:
+    def reduce(a: Any, axis: Any = first, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
         axes = axes_of(a, axis)
-        reduced = primitive(name, a, compute=lambda x: function(x, axis=axes), axes=axes)
+        reduced = primitive(name, in_type(a, dtype), compute=lambda x: function(x, axis=axes), axes=axes)
         if not keepdims:
             return reduced
         return np.reshape(reduced, [1 if i in axes else n for i, n in enumerate(np.shape(a))])
@@ -46,7 +49,8 @@ def extreme(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def cumulative(name: str, function: Callable[..., Any], first: int | None = None) -> Callable[..., Any]:
     """What records a cumulative sum or product; without an axis, of the flattened array."""
 
-    def accumulate(a: Any, axis: Any = first) -> Any:
+    def accumulate(a: Any, axis: Any = first, dtype: Any = None) -> Any:
+        a = in_type(a, dtype)
         if axis is None:
             a, axis = np.reshape(a, -1), 0
         (axis,) = axes_of(a, axis)
@@ -55,16 +59,16 @@ def cumulative(name: str, function: Callable[..., Any], first: int | None = None
     return accumulate
 
 
-def mean(a: Any, axis: Any = None, dtype: None = None, out: None = None, keepdims: bool = False) -> Any:
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
     """The sum divided by how many there are."""
-    return np.sum(a, axis, keepdims=keepdims) / count(a, axis)
+    return np.sum(a, axis, dtype, keepdims=keepdims) / count(a, axis)
 
 
 def var(
-    a: Any, axis: Any = None, dtype: None = None, out: None = None, ddof: float = 0, keepdims: bool = False
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
 ) -> Any:
     """The mean square of the distance to the mean."""
-    centred = a - np.mean(a, axis, keepdims=True)
+    centred = a - np.mean(a, axis, dtype, keepdims=True)
     return np.sum(centred * centred, axis, keepdims=keepdims) / (count(a, axis) - ddof)
 
 

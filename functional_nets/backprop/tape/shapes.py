@@ -36,7 +36,7 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Any:
 
 def transpose(a: Any, axes: Any = None) -> Any:
     """The axes in another order, reversed if none is given."""
-    order = axes_of(a, tuple(axes)) if axes is not None else tuple(range(np.ndim(a)))[::-1]
+    order = tuple(range(np.ndim(a)))[::-1] if axes is None else axes_of(a, axes)
     if len(order) != np.ndim(a):
         raise ValueError("axes don't match array")
     return primitive("transpose", a, permutation=order)
@@ -141,6 +141,12 @@ def copyto(dst: Any, src: Any, where: Any = True) -> None:
     dst[...] = src if where is True else np.where(where, src, dst)
 
 
+def fill_diagonal(a: Any, val: Any) -> None:
+    """Write on the diagonal of a matrix."""
+    places = np.arange(min(np.shape(a)))
+    a[(places,) * np.ndim(a)] = val
+
+
 def put(a: Any, ind: Any, v: Any) -> None:
     """Write at places of the flattened array."""
     a[np.unravel_index(ind, np.shape(a))] = v
@@ -226,5 +232,6 @@ FUNCTIONS |= {
     np.diff:         diff,
     np.copyto:       copyto,
     np.put:          put,
+    np.fill_diagonal: fill_diagonal,
 }
 # fmt: on

@@ -14,7 +14,7 @@ import numpy as np
 from functional_nets.backprop.tape.dispatch import call, plain
 from functional_nets.backprop.tape.graph import Array, Node, Record
 from functional_nets.backprop.tape.methods import ArrayMethods
-from functional_nets.backprop.tape.views import View, positions
+from functional_nets.backprop.tape.views import View, looked_at, unravelled
 from functional_nets.backprop.values import VALUES
 
 
@@ -72,8 +72,10 @@ class Variable(ArrayMethods):
         """The node that the variable names now."""
         view = self.view
         if view is not None and view.seen is not view.root._node:
-            self._node = view.root.reshape(-1)[positions(self)].node
-            self.view = view._replace(seen=view.root._node)
+            root = view.root
+            # The array lies in memory as NumPy's would, so that what is a view of it there is one here.
+            fresh = record("take", lambda a: looked_at(self, a), (root,), {"index": unravelled(self)})
+            self._node, self.view = fresh.node, view._replace(seen=root._node)
         return self._node
 
     @property
@@ -127,6 +129,10 @@ class Variable(ArrayMethods):
     def __setitem__(self, index: Any, value: Any) -> None:
         call(operator.setitem, (self, index, value), {})
 
+    def sort(self, axis: int = -1) -> None:
+        """Put the elements in order along an axis."""
+        self[...] = np.sort(self, axis)  # type: ignore[call-overload]
+
     def fill(self, value: Any) -> None:
         """Set every element."""
         self[...] = value
@@ -135,8 +141,8 @@ class Variable(ArrayMethods):
         """What `self += …` and `out=self` leave: this variable with that content; another for a scalar."""
         if self._scalar:
             return result if isinstance(result, Variable) else Variable.of(constant(result), scalar=True)
-        same = isinstance(result, Variable) and (result.shape, result.dtype) == (self.shape, self.dtype)
-        if same and self.view is None:
+        alike = isinstance(result, Variable) and result.dtype == self.dtype and result.shape == self.shape
+        if alike and self.view is None and result.data.strides == self.data.strides:
             self.refer_to(result.node)
         else:
             self[...] = result
@@ -189,7 +195,11 @@ def record(
         node = Node(array, constant=True)
     parent = operands[0]
     view = None
-    if isinstance(parent, Variable) and not scalar and np.may_share_memory(array, parent.data):
+    if (
+        isinstance(parent, Variable)
+        and not (scalar or parent._scalar)
+        and np.may_share_memory(array, parent.data)
+    ):
         root = parent.view.root if parent.view else parent
         view = View(parent, root, compute, root.node)
     return Variable.of(node, scalar=scalar, view=view)

@@ -23,13 +23,24 @@ class View(NamedTuple):
     seen: Node
 
 
-def positions(x: "Variable") -> Array:
-    """Where each element of `x` lies in the array that it views, or in itself: flat indices."""
+def looked_at(x: "Variable", array: Array) -> Array:
+    """What `x` shows of an array that has the shape of the one it views."""
     looks = []
     while x.view is not None:
         looks.append(x.view.look)
         x = x.view.parent
-    places = np.arange(x.size).reshape(x.shape)
     for look in reversed(looks):
-        places = look(places)
-    return places
+        array = look(array)
+    return array
+
+
+def positions(x: "Variable") -> Array:
+    """Where each element of `x` lies in the array that it views, or in itself: flat indices."""
+    root = x.view.root if x.view else x
+    return looked_at(x, np.arange(root.size).reshape(root.shape))
+
+
+def unravelled(x: "Variable") -> tuple[Array, ...]:
+    """The same as an index of the array that it views."""
+    root = x.view.root if x.view else x
+    return tuple(np.unravel_index(positions(x), root.shape))
