@@ -22,7 +22,7 @@ def write(x: Variable, index: Any, new: Any) -> None:
     Raises:
         TypeError: The array holds integers, which would cut the gradient of `new`.
     """
-    root = x.view.root if x.view else x
+    root = x.view_of.root if x.view_of else x
     if isinstance(new, Variable) and new.needs_gradient and root.dtype.kind != "f":
         raise TypeError(
             f"variable[index] = variable: expected an array of floating-point numbers, found one of "

@@ -210,6 +210,7 @@ FUNCTIONS |= {
     np.take:         moved(np.take),
     np.take_along_axis: moved(np.take_along_axis),
     np.diagonal:     moved(np.diagonal),
+    np.lib.stride_tricks.sliding_window_view: moved(np.lib.stride_tricks.sliding_window_view),
     np.compress:     lambda condition, a, axis=None: moved(lambda x: np.compress(condition, x, axis))(a),
     np.extract:      lambda condition, arr: moved(lambda x: np.extract(condition, x))(arr),
     np.trace:        lambda a, *args, **options: np.sum(np.diagonal(a, *args, **options), -1),

@@ -30,17 +30,17 @@ class Variable(ArrayMethods):
 
     Attributes:
         given: The node made of `data`, None for the result of an operation.
-        view: Whose elements it shares, None for an array of its own.
+        view_of: Whose elements it shares, None for an array of its own.
 
     Raises:
         TypeError: `data` are no real numbers.
         ValueError: There is a NaN among them.
     """
 
-    __slots__ = ("_node", "_scalar", "given", "view")
+    __slots__ = ("_node", "_scalar", "given", "view_of")
 
     given: Node | None
-    view: View | None
+    view_of: View | None
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         label = f"Variable {name!r}" if name else "Variable"
@@ -51,7 +51,7 @@ class Variable(ArrayMethods):
             raise ValueError(f"{label}: expected numbers, found NaN at {place} of shape {array.shape}.")
         array.flags.writeable = False
         self.given = self._node = Node(array, name=name)
-        self._scalar, self.view = np.isscalar(data), None
+        self._scalar, self.view_of = np.isscalar(data), None
 
     @classmethod
     def of(cls, node: Node, *, scalar: bool = False, view: View | None = None) -> "Variable":
@@ -60,7 +60,7 @@ class Variable(ArrayMethods):
         NumPy's scalars cannot be written to: with `scalar`, `v += 1` makes `v` another variable.
         """
         self = cls.__new__(cls)
-        self._node, self._scalar, self.given, self.view = node, scalar, None, view
+        self._node, self._scalar, self.given, self.view_of = node, scalar, None, view
         return self
 
     def refer_to(self, node: Node) -> None:
@@ -70,12 +70,12 @@ class Variable(ArrayMethods):
     @property
     def node(self) -> Node:
         """The node that the variable names now."""
-        view = self.view
+        view = self.view_of
         if view is not None and view.seen is not view.root._node:
             root = view.root
             # The array lies in memory as NumPy's would, so that what is a view of it there is one here.
             fresh = record("take", lambda a: looked_at(self, a), (root,), {"index": unravelled(self)})
-            self._node, self.view = fresh.node, view._replace(seen=root._node)
+            self._node, self.view_of = fresh.node, view._replace(seen=root._node)
         return self._node
 
     @property
@@ -142,7 +142,7 @@ class Variable(ArrayMethods):
         if self._scalar:
             return result if isinstance(result, Variable) else Variable.of(constant(result), scalar=True)
         alike = isinstance(result, Variable) and result.dtype == self.dtype and result.shape == self.shape
-        if alike and self.view is None and result.data.strides == self.data.strides:
+        if alike and self.view_of is None and result.data.strides == self.data.strides:
             self.refer_to(result.node)
         else:
             self[...] = result
@@ -200,7 +200,7 @@ def record(
         and not (scalar or parent._scalar)
         and np.may_share_memory(array, parent.data)
     ):
-        root = parent.view.root if parent.view else parent
+        root = parent.view_of.root if parent.view_of else parent
         view = View(parent, root, compute, root.node)
     return Variable.of(node, scalar=scalar, view=view)
 

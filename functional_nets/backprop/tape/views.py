@@ -26,9 +26,9 @@ class View(NamedTuple):
 def looked_at(x: "Variable", array: Array) -> Array:
     """What `x` shows of an array that has the shape of the one it views."""
     looks = []
-    while x.view is not None:
-        looks.append(x.view.look)
-        x = x.view.parent
+    while x.view_of is not None:
+        looks.append(x.view_of.look)
+        x = x.view_of.parent
     for look in reversed(looks):
         array = look(array)
     return array
@@ -36,11 +36,11 @@ def looked_at(x: "Variable", array: Array) -> Array:
 
 def positions(x: "Variable") -> Array:
     """Where each element of `x` lies in the array that it views, or in itself: flat indices."""
-    root = x.view.root if x.view else x
+    root = x.view_of.root if x.view_of else x
     return looked_at(x, np.arange(root.size).reshape(root.shape))
 
 
 def unravelled(x: "Variable") -> tuple[Array, ...]:
     """The same as an index of the array that it views."""
-    root = x.view.root if x.view else x
+    root = x.view_of.root if x.view_of else x
     return tuple(np.unravel_index(positions(x), root.shape))
