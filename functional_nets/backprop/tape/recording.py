@@ -104,5 +104,6 @@ def is_users(module: Any) -> bool:
     file = vars(module).get("__file__")  # Not asked for by name: that may load what is to be loaded later.
     if vars(module).get("__name__") == "__main__":
         return True
-    own = isinstance(file, str) and file.endswith(".py")
-    return own and not (is_inside(file) or file.startswith(_LIBRARIES))
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return False
+    return not (is_inside(file) or file.startswith(_LIBRARIES))
