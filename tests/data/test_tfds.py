@@ -268,15 +268,17 @@ def test_a_folder_that_another_process_prepared_meanwhile_is_taken(tmp_path, tin
     assert tfds_download.prepare("mnist", tmp_path) == tmp_path / "mnist" / VERSION
 
 
-def test_nothing_of_tfds_stays_changed_and_nothing_is_printed(downloaded, capsys):
+def test_nothing_of_tfds_stays_changed_and_nothing_is_printed(monkeypatch, capsys):
     from tensorflow_datasets.core.download import downloader
     from tensorflow_datasets.core.utils import tqdm_utils
 
     from functional_nets.data import tfds_download
 
+    monkeypatch.setattr(tqdm_utils, "_active", True)
     before = downloader._open_with_requests, downloader.MAX_RETRIES, tqdm_utils._active
     with tfds_download._patience(), tfds_download._progress():
         assert downloader._open_with_requests is not before[0]
+        assert not tqdm_utils._active  # Nobody watches a test.
         print("TFDS speaks")
     assert (downloader._open_with_requests, downloader.MAX_RETRIES, tqdm_utils._active) == before
     assert capsys.readouterr().out == ""
