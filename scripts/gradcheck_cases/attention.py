@@ -162,6 +162,14 @@ def value_path_not_added(params, x, t):
     return {**right, "embed": np.einsum("nti,nto->io", x, dh)}
 
 
+@net.fault("accumulated", "scale", at="value")
+def values_added_twice(params, x, t):
+    """The value projection's gradient is added in the head, and again where heads are joined."""
+    right = grads(params, x, t)
+    right["attention"]["v"] += grads(params, x, t)["attention"]["v"]
+    return right
+
+
 @net.right()
 def by_einsum(params, x, t):
     """The same, in index notation."""

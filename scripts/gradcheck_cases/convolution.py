@@ -230,6 +230,15 @@ def kernel_gradient_of_the_last_image(params, x, labels):
     return grads(params, x, labels, conv_back=(conv_back, conv_backward))
 
 
+@net.fault("extra_term", at=None)
+def decay_of_the_optimiser_included(params, x, labels):
+    """The kernels' gradients as the optimiser sees them, with its weight decay."""
+    right = grads(params, x, labels)
+    for name in ("k1", "k2"):
+        right[name]["w"] += 5e-2 * params[name]["w"]
+    return right
+
+
 @net.right()
 def by_im2col(params, x, labels):
     """Columns and one product instead of einsum over windows."""

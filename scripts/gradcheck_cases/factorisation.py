@@ -64,7 +64,7 @@ def unknown_ratings_count(params, ratings, known):
     return Factors(users, items, d.sum(axis=1), d.sum(axis=0), d.sum())
 
 
-@net.fault("stale", at="product")
+@net.fault("stale", "mutated", at="product")
 def items_after_the_users_step(params, ratings, known):
     """As in the well-known loop: users are updated first, and the items' gradient uses the new users."""
     right = grads(params, ratings, known)

@@ -65,7 +65,7 @@ def slope_at_the_activation(params, x, t):
     return Line(x.T @ dz, dz.sum())
 
 
-@net.fault("missing_term", at="likelihood", called=True)
+@net.fault("missing_term", "overwritten", at="likelihood", called=True)
 def only_the_positive_class(params, x, t):
     """Derives t log p and forgets (1 − t) log(1 − p)."""
     p = sigmoid(x @ params.w + params.b)

@@ -126,3 +126,20 @@ def output_gate_without_slope(params, xs, t):
 def gates_in_another_order(params, xs, t):
     """The blocks i, f, o, g are put together as i, f, g, o, PyTorch's order."""
     return grads(params, xs, t, "order")
+
+
+@net.fault("accumulated", "scale", at="gates")
+def bias_of_both_products(params, xs, t):
+    """PyTorch has a bias for the input and one for the state; here both gradients go into one."""
+    right = grads(params, xs, t)
+    right["b"] += grads(params, xs, t)["b"]
+    return right
+
+
+@net.fault("upstream", at=None)
+def clipped_at_the_end(params, xs, t):
+    """Every gradient is clipped, as min-char-rnn does before its update; the limit is too low."""
+    result = grads(params, xs, t)
+    for grad in result.values():
+        np.clip(grad, -0.2, 0.2, out=grad)
+    return result

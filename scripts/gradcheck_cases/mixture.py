@@ -83,7 +83,7 @@ def not_normalised(params, x, t):
     return back(x, dpi, -joint * z / sigma, joint * (1 - z**2))
 
 
-@net.fault("missing_term", at="normal")
+@net.fault("missing_term", "overwritten", at="normal")
 def normalising_constant_forgotten(params, x, t):
     """The −log σ of the density is not derived."""
     pi, z, sigma, _, r = forward(params, x, t)

@@ -173,6 +173,27 @@ def initial_state_does_not_learn(params, x, t):
     return {**grads(params, x, t), "h0": np.zeros_like(params["h0"])}
 
 
+@net.fault("mutated", at=("cell", "tanh"))
+def states_share_a_buffer(params, x, t):
+    """`states.append(h)` without a copy, and h is overwritten at the next step."""
+    h = params["h0"].copy()
+    states, ys = [h], []
+    for each in x:
+        h[:] = np.tanh(each @ params["wx"] + h @ params["wh"] + params["b"])
+        states.append(h)
+        ys.append(h @ params["wy"])
+    dw = {key: np.zeros_like(value) for key, value in params.items()}
+    for step in reversed(range(len(x))):
+        dy = ys[step] - t[step]
+        dw["wy"] += np.outer(states[step + 1], dy)
+        dz = (dy @ params["wy"].T + dw["h0"]) * (1 - states[step + 1] ** 2)
+        dw["wx"] += np.outer(x[step], dz)
+        dw["wh"] += np.outer(states[step], dz)
+        dw["b"] += dz
+        dw["h0"] = dz @ params["wh"].T
+    return dw
+
+
 @net.right()
 def forward_in_time(params, x, t):
     """The loop written once more, with the choices all right."""

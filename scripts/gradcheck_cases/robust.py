@@ -137,7 +137,7 @@ def exposure_forgotten(params, x, counts, exposure):
     return counts_grads(params, x, counts, exposure, drate=lambda rate: 1 - counts / rate)
 
 
-@poisson.fault("missing_term", at="likelihood")
+@poisson.fault("missing_term", "overwritten", at="likelihood")
 def rate_term_forgotten(params, x, counts, exposure):
     """Only k log λ."""
     return counts_grads(params, x, counts, exposure, drate=lambda rate: -counts / rate)

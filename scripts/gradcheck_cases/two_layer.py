@@ -114,7 +114,7 @@ def preactivation_for_activation(params, x, t):
     return {"W1": x.T @ da1, "b1": da1.sum(axis=0), "W2": a1.T @ dy, "b2": dy.sum(axis=0)}
 
 
-@net.fault("stale", at="output")
+@net.fault("stale", "mutated", at="output")
 def weights_updated_on_the_way(params, x, t):
     """W2 takes its step before the gradient is passed through it."""
     a1, z1, y = forward(params, x)
@@ -171,7 +171,7 @@ def bias_as_a_row(params, x, t):
     return {**right, "b1": right["b1"].reshape(1, -1)}
 
 
-@net.fault("missing_term", "upstream", at="output")
+@net.fault("missing_term", "upstream", at=("output", "relu", "hidden"))
 def no_gradient_for_the_first_layer(params, x, t):
     """The first layer is left at its initial zeros: backward stops at the output layer."""
     _, z1, y = forward(params, x)
@@ -198,6 +198,14 @@ def mean_over_batch_and_classes(params, x, t):
 def another_batch(params, x, t):
     """The labels of this batch, the images of the one shifted by an example."""
     return grads(params, np.roll(x, 1, axis=0), t)
+
+
+@net.fault("scale", "upstream", at=None)
+def clipped_to_unit_norm(params, x, t):
+    """The gradients come out of the optimiser's global-norm clipping."""
+    result = grads(params, x, t)
+    norm = np.sqrt(sum(np.sum(grad**2) for grad in result.values()))
+    return {key: grad * min(1, 0.5 / norm) for key, grad in result.items()}
 
 
 @net.right(called=True)

@@ -85,7 +85,7 @@ def sample_does_not_depend_on_the_variance(params, x, noise):
     return grads(params, x, noise, sampled=(1, 0))
 
 
-@net.fault("missing_term", at="sample")
+@net.fault("missing_term", at=("sample", "decode"))
 def sample_detached(params, x, noise):
     """No gradient through the sample: the reparametrisation trick not used."""
     return grads(params, x, noise, sampled=(0, 0))
@@ -95,6 +95,14 @@ def sample_detached(params, x, noise):
 def one_in_the_divergence_missing(params, x, noise):
     """½ exp(v): the derivative of the v in 1 + v − μ² − eᵛ is left out."""
     return grads(params, x, noise, dlog_var_kl=lambda v: 0.5 * np.exp(v))
+
+
+@net.fault("extra_term", "wrong_loss", at=None)
+def prior_on_the_decoder(params, x, noise):
+    """A Gaussian prior on the decoder's weights, of which the loss knows nothing."""
+    right = grads(params, x, noise)
+    right["decoder"]["w"] += params["decoder"]["w"] / len(x)
+    return right
 
 
 @net.fault("wrong_reduction", "scale", "wrong_loss", at="kl", single=True)

@@ -84,7 +84,7 @@ def repeated_words_overwritten(params, *words):
     return collect(params, words, dv, dpos * v, dneg * v[:, None], add)
 
 
-@net.fault("missing_term", at=("negative_score", "center", "negative_loss"), called=True)
+@net.fault("missing_term", "overwritten", at=("negative_score", "center"), called=True)
 def center_learns_from_the_context_only(params, *words):
     """The negative samples' share of the centre's gradient is left out."""
     v, u, _, dpos, dneg = pieces(params, *words)

@@ -22,6 +22,8 @@ AT_A_KINK_OR_RANDOM = (
     "layer/DropoutOfTheBook",
 )
 LAYERS = [case for case in OBJECTS if case.kind == "layer"]
+NUMPY_NETWORKS = [case for case in OBJECTS if case.kind == "network"]
+RULES = [case for case in OBJECTS if case.kind == "vjp"]
 
 
 @functools.cache
@@ -131,6 +133,35 @@ def test_a_layer_is_as_right_or_wrong_as_it_says(case):
     if case.id in AT_A_KINK_OR_RANDOM:
         wrong = False
     assert (wrong or changed) is case.is_wrong
+
+
+@pytest.mark.parametrize("case", NUMPY_NETWORKS, ids=lambda case: case.id)
+def test_a_network_is_as_right_or_wrong_as_it_says(case):
+    net, (x, t) = case.make()
+    given = {key: np.array(value) for key, value in net.gradient(x, t).items()}
+    expected = {}
+    for key, param in net.params.items():
+        expected[key] = np.zeros(param.shape)
+        for index in np.ndindex(param.shape):
+            saved, sides = param[index], []
+            for step in (1e-6, -1e-6):
+                param[index] = saved + step
+                sides.append(net.loss(x, t))
+            param[index] = saved
+            expected[key][index] = (sides[0] - sides[1]) / 2e-6
+    wrong = differ([given[key] for key in expected], list(expected.values()), 1e-5, floor=1e-3)
+    assert wrong is case.is_wrong
+
+
+@pytest.mark.parametrize("case", RULES, ids=lambda case: case.id)
+def test_a_rule_is_as_right_or_wrong_as_it_says(case):
+    f, args = case.make()
+    with jax.enable_x64(True):
+        out, by_rule = jax.vjp(f, *args)
+        _, by_jax = jax.vjp(f.__wrapped__, *args)
+        g = np.random.default_rng(1).normal(size=out.shape)
+        wrong = differ(leaves(by_rule(g)), leaves(by_jax(g)), 1e-9)
+    assert wrong is (case.is_wrong or case.id == "vjp/round_straight_through")
 
 
 @pytest.mark.parametrize("case", OBJECTS, ids=lambda case: case.id)
