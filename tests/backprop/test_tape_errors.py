@@ -24,7 +24,11 @@ def add_to_plain(x):
 DO_NOT_FIT = {
     "np.add: expected shapes that fit, found shapes (2, 3), (4,)": lambda x: x + np.zeros(4),
     "np.dot: expected shapes that fit, found shapes (2, 3), (2, 3)": lambda x: np.dot(x, x),
-    "runs over axes of lengths [3] on the left and [2] on the right": lambda x: x @ x,
+    "shared axes have lengths [3] on the left and [2] on the right": lambda x: x @ x,
+    "shared axes have lengths [2, 3] on the left and [1, 3] on the right": lambda x: np.einsum(
+        "ij,ij->ij", x, x[:1]
+    ),
+    "subscripts are lists": lambda x: np.einsum(x, [0, 1]),
     "np.reshape: expected shapes that fit, found shape (2, 3)": lambda x: x.reshape(4),
     "np.sum: expected an axis of the array, found shape (2, 3)": lambda x: x.sum(axis=2),
     "np.stack: expected shapes that fit, found shapes (2, 3), (3,)": lambda x: np.stack([x, x[0]]),
@@ -58,6 +62,7 @@ CANNOT_BE_RECORDED = {
     "conversion to a plain array": lambda x: PLAIN.copy().__setitem__(..., x),
     "found a Variable of shape (2, 3), whose gradient would end here": np.asarray,
     "Use NumPy's functions on it (np.stack for np.array": lambda x: np.array([x, x]),
+    "plain[…] = variable": lambda x: np.full_like(PLAIN, x[0, 0]),
     "float(): expected a plain array, found a Variable of shape ()": lambda x: math.exp(x[0, 0]),
     "int(): expected": lambda x: int(x[0, 0]),
     "use as an index: expected": lambda x: range(3)[x[0, 0]],

@@ -76,6 +76,18 @@ def test_what_is_recorded_can_be_evaluated_again(name):
         assert np.shape(again) == record.output.shape
 
 
+def test_whole_numbers_in_variables_say_where_and_how_far():
+    places, x = Variable([2, 0]), Variable([1.0, 2.0, 3.0])
+    for picked, expected in (
+        (np.take(x, places), [1, 0, 1]),
+        (x[places], [1, 0, 1]),
+        (np.roll(x, places[0])[:1], [0, 1, 0]),
+        (np.repeat(x[1:], places), [0, 2, 0]),
+        (np.take(np.ones(3), places) * x[:2], [1, 1, 0]),
+    ):
+        np.testing.assert_array_equal(backward(np.sum(picked))[x], expected)
+
+
 # A tie, or a kink: what each side says differs, and JAX's choice is ours.
 TIES = {
     "maximum": lambda np, x: np.maximum(x, 1.0),

@@ -84,7 +84,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 def full_like(x: Any, fill_value: Any, **options: Any) -> Any:
     """An array like `x`, each element `fill_value`."""
-    filled = np.zeros_like(x, **options)
+    filled = constant_like(np.zeros_like, x, **options)
     filled[...] = fill_value
     return filled
 

@@ -21,19 +21,16 @@ def sum_of_products(
     compute: Callable[..., Any] | None = None,
 ) -> Any:
     """Multiply along `batch` axes, sum over `summed` ones. Batch axes come first, then `a`'s, `b`'s."""
-    of_a, of_b = ([np.shape(x)[i] for i in axes] for x, axes in zip((a, b), summed, strict=True))
-    if of_a != of_b:
-        raise ValueError(f"the sum runs over axes of lengths {of_a} on the left and {of_b} on the right")
-    numbers = tuple(tuple(map(tuple, pair)) for pair in (summed, batch))
-    return primitive(
-        "dot_general",
-        a,
-        b,
-        compute=compute,
-        dimension_numbers=numbers,
-        precision=None,
-        preferred_element_type=None,
-    )
+    for shared in (summed, batch):
+        of_a, of_b = ([np.shape(x)[i] for i in axes] for x, axes in zip((a, b), shared, strict=True))
+        if of_a != of_b:
+            raise ValueError(f"shared axes have lengths {of_a} on the left and {of_b} on the right")
+    params = {
+        "dimension_numbers": tuple(tuple(map(tuple, pair)) for pair in (summed, batch)),
+        "precision": None,
+        "preferred_element_type": None,
+    }
+    return primitive("dot_general", a, b, compute=compute, **params)
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -67,6 +64,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 def einsum(subscripts: str, *operands: Any, optimize: Any = None) -> Any:
     """Einstein's summation, from left to right: two operands at a time."""
+    if not isinstance(subscripts, str):
+        raise ValueError("subscripts are lists; write them as a string")
     terms, wanted = parse(subscripts, operands)
     names, total = diagonal(terms[0], operands[0])
     for i, operand in enumerate(operands[1:], 1):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.tape.dispatch import FUNCTIONS
+from functional_nets.backprop.tape.dispatch import FUNCTIONS, plain
 from functional_nets.backprop.tape.reductions import axes_of
 from functional_nets.backprop.tape.variable import primitive
 
@@ -19,7 +19,7 @@ def moved(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def pick(a: Any, *args: Any, **options: Any) -> Any:
-        places = function(np.arange(np.size(a)).reshape(np.shape(a)), *args, **options)
+        places = function(np.arange(np.size(a)).reshape(np.shape(a)), *plain(args), **plain(options))
         return np.reshape(a, -1)[places]
 
     return pick
@@ -63,13 +63,8 @@ def broadcast_to(array: Any, shape: Any) -> Any:
     """The array repeated along new axes and along those of length 1."""
     shape = np.broadcast_to(np.broadcast_to(np.empty(()), np.shape(array)), shape).shape
     added = len(shape) - np.ndim(array)
-    return primitive(
-        "broadcast_in_dim",
-        array,
-        shape=shape,
-        broadcast_dimensions=tuple(range(added, len(shape))),
-        sharding=None,
-    )
+    kept = tuple(range(added, len(shape)))
+    return primitive("broadcast_in_dim", array, shape=shape, broadcast_dimensions=kept, sharding=None)
 
 
 def flip(m: Any, axis: Any = None) -> Any:
@@ -114,13 +109,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any
         return moved(np.pad)(array, pad_width, mode, **options)
     if np.ndim(constant_values):
         raise ValueError("constant_values must be one number")
-    widths = np.broadcast_to(pad_width, (np.ndim(array), 2)).tolist()
-    return primitive(
-        "pad",
-        array,
-        constant_values * np.ones((), array.dtype),
-        padding_config=tuple((a, b, 0) for a, b in widths),
-    )
+    widths = tuple((a, b, 0) for a, b in np.broadcast_to(pad_width, (np.ndim(array), 2)).tolist())
+    return primitive("pad", array, constant_values * np.ones((), array.dtype), padding_config=widths)
 
 
 def triangle(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +126,7 @@ def diag(v: Any, k: int = 0) -> Any:
     return np.where(places > 0, v[np.maximum(places - 1, 0)], 0.0)
 
 
-def copyto(dst: Any, src: Any, where: Any = True) -> None:
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """Write `src` into `dst` where the mask is true."""
     dst[...] = src if where is True else np.where(where, src, dst)
 
