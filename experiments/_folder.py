@@ -14,7 +14,7 @@ from typing import Any
 from experiments._command import OptionError
 from functional_nets.training import TrainState, load_checkpoint, save_checkpoint
 
-FILES = ("config.json", "metrics.jsonl", "result.json", "report.html")
+FILES = ("config.json", "metrics.jsonl", "result.json", "report.html", "table.json", "table.md")
 
 
 class RunFolder:
@@ -59,9 +59,11 @@ class RunFolder:
                 for file in FILES:
                     (self.path / file).unlink(missing_ok=True)
                 shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
-            rows = [row for row in self.metrics() if row["step"] <= first_step]
-            self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-            self._write("config.json", json.dumps(config, indent=2, default=str) + "\n")
+            if rows := [row for row in self.metrics() if row["step"] <= first_step]:
+                self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            else:
+                (self.path / "metrics.jsonl").unlink(missing_ok=True)
+            self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
         except OSError as error:
             raise OptionError(
                 f"Expected --out to be a folder that can be written, found {self.path} ({error.strerror})."
@@ -90,7 +92,7 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`."""
-        self._write("result.json", json.dumps(result, indent=2) + "\n")
+        self.write("result.json", json.dumps(result, indent=2) + "\n")
 
     @contextlib.contextmanager
     def stopping_on_signals(self) -> Iterator[None]:
@@ -108,7 +110,8 @@ class RunFolder:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
-    def _write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str) -> None:
+        """Writes a file, which is whole or as it was."""
         partial = self.path / f"{name}.partial"
         partial.write_text(text)
         partial.replace(self.path / name)
