@@ -1,5 +1,7 @@
 """The book's layers: values and gradients of their JAX twins, and none of the book's latent faults."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,7 @@ from functional_nets.backprop.layers import (
     SoftmaxWithLoss,
     Tanh,
 )
+from functional_nets.backprop.tape import Variable, backward
 
 RNG = np.random.default_rng(0)
 
@@ -139,7 +142,7 @@ def test_value_and_gradients_are_those_of_jax(name, in_jax):
 @pytest.mark.parametrize("name", LAYERS)
 def test_backward_changes_nothing_and_is_linear_in_what_comes_from_above(name):
     layer, _, inputs = LAYERS[name]
-    copies = [x.copy() for x in inputs]
+    before = [x.copy() for x in inputs]
     out = layer.forward(*inputs)
     dout = np.cos(np.arange(out.size)).reshape(out.shape)
     dout.flags.writeable = False
@@ -149,8 +152,22 @@ def test_backward_changes_nothing_and_is_linear_in_what_comes_from_above(name):
         assert not np.shares_memory(gradient, dout)
     for once, double in zip(first, as_tuple(layer.backward(2 * dout)), strict=True):
         np.testing.assert_allclose(double, 2 * once, rtol=1e-14)
-    for x, copy in zip(inputs, copies, strict=True):
-        np.testing.assert_array_equal(x, copy)
+    for x, kept in zip(inputs, before, strict=True):
+        np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_forward_on_the_tape_has_the_gradients_of_backward(name):
+    layer, _, inputs = LAYERS[name]
+    dout = np.cos(np.arange(np.size(layer.forward(*inputs)))).reshape(np.shape(layer.out))
+    by_hand = [*as_tuple(layer.backward(dout)), *(getattr(layer, f"d{p}") for p in layer.parameters)]
+    on_the_tape = copy.copy(layer)
+    variables = [Variable(x) for x in arguments(name)]
+    for parameter, variable in zip(layer.parameters, variables[len(inputs) :], strict=True):
+        setattr(on_the_tape, parameter, variable)
+    grads = backward(on_the_tape.forward(*variables[: len(inputs)]), dout)
+    for variable, expected in zip(variables, by_hand, strict=True):
+        np.testing.assert_allclose(grads[variable], expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -237,6 +254,7 @@ def test_dropout_takes_its_mask_from_the_generator_that_it_is_given():
     one, other = (Dropout(0.5, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(one.forward(ROWS), other.forward(ROWS))
     assert np.any(one.forward(ROWS) != other.out)
+    np.testing.assert_array_equal(Dropout(0.0, RNG).forward(ROWS), ROWS)
 
 
 def test_batch_norm_normalises_and_remembers_the_statistics():

@@ -176,6 +176,7 @@ def test_prediction_is_not_training(convolutional, rng):
     x, t = rng.normal(size=(5, 6, 6, 1)), np.array([0, 2, 1, 1, 0])
     convolutional.loss(x, t)
     statistics = convolutional.layers["Norm1"].running_mean.copy()
+    assert np.all(statistics != 0)  # The loss is a step of training.
     np.testing.assert_array_equal(convolutional.predict(x), convolutional.predict(x))
     np.testing.assert_array_equal(convolutional.layers["Norm1"].running_mean, statistics)
     np.testing.assert_allclose(convolutional.predict(x[:1]), convolutional.predict(x)[:1], rtol=1e-12)

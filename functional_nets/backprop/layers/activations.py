@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from functional_nets.backprop.layers.layer import Layer, pull_back
-from functional_nets.backprop.tape import sigmoid
+from functional_nets.backprop.tape import relu, sigmoid
 
 
 class Relu(Layer):
@@ -13,7 +13,7 @@ class Relu(Layer):
 
     def forward(self, x: Any) -> Any:
         """Return the positive part, `x` unchanged."""
-        self.x, self.out = x, np.maximum(x, 0)
+        self.x, self.out = x, relu(x)
         return self.out
 
     def backward(self, dout: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nets.backprop.layers.layer import Layer, floats, pull_back
-from functional_nets.backprop.values import evaluate
+from functional_nets.backprop.tape import primitive
 
 
 class Layout(NamedTuple):
@@ -37,7 +37,7 @@ class Convolution(Layer):
         self.w, self.b = w, b
         self.dw: Any = None
         self.db: Any = None
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "window_strides": (stride, stride),
             "padding": ((pad, pad), (pad, pad)),
             "lhs_dilation": (1, 1),
@@ -56,7 +56,7 @@ class Convolution(Layer):
                 f"{np.shape(self.w)}, found x of shape {x.shape}."
             )
         self.x = floats(x)
-        self.product = evaluate("conv_general_dilated", (self.x, self.w), self.settings)
+        self.product = primitive("conv_general_dilated", self.x, self.w, **self.settings)
         self.out = self.product + self.b
         return self.out
 
@@ -97,7 +97,7 @@ class Pooling(Layer):
         )
         self.primitive = "reduce_window_max" if kind == "max" else "reduce_window_sum"
         self.divisor = 1 if kind == "max" else height * width
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "window_dimensions": (1, height, width, 1),
             "window_strides": (1, down, right, 1),
             "padding": ((0, 0), (pad, pad), (pad, pad), (0, 0)),
@@ -109,7 +109,7 @@ class Pooling(Layer):
         """Return [batch, (height + 2 pad - window) // stride + 1, …, channels]."""
         check_images("Pooling", x)
         self.x = floats(x)
-        self.pooled = evaluate(self.primitive, (self.x,), self.settings)
+        self.pooled = primitive(self.primitive, self.x, **self.settings)
         self.out = self.pooled / self.divisor
         return self.out
 

@@ -16,7 +16,8 @@ class Layer:
     """A function with its derivative: `forward(*inputs)`, then `backward(dout)`.
 
     `backward` returns the gradients of the inputs and keeps that of a parameter `w` as `dw`. It changes
-    neither `dout` nor what the layer remembers: it can be called again, with another `dout`.
+    neither `dout` nor what the layer remembers: it can be called again, with another `dout`. On variables of
+    the tape, `forward` is recorded like any other function.
 
     Attributes:
         parameters: The names of what the layer learns.
@@ -64,8 +65,8 @@ def pull_back(
 
 
 def floats(x: Any) -> Any:
-    """An array that can have a gradient: whole numbers as floats, masks as they are."""
-    x = np.asarray(x)
+    """An array or variable that can have a gradient: whole numbers as floats, masks as they are."""
+    x = x if isinstance(x, Variable) else np.asarray(x)
     return x.astype(float) if x.dtype.kind in "iu" else x
 
 
@@ -78,12 +79,11 @@ class Recorded(Layer):
 
     def forward(self, *inputs: Any) -> Any:
         """Evaluate the formula and record it."""
-        self._variables = [
-            Variable(floats(x)) for x in (*inputs, *(getattr(self, name) for name in self.parameters))
-        ]
+        given = [*inputs, *(getattr(self, name) for name in self.parameters)]
+        self._variables = [x if isinstance(x, Variable) else Variable(floats(x)) for x in given]
         self._result = self.formula(*self._variables)
         self.out = self._result.data[()]
-        return self.out
+        return self._result if any(isinstance(x, Variable) for x in given) else self.out
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient of each input; keep those of the parameters as `d` and their name."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from functional_nets.backprop.layers.layer import Recorded
 from functional_nets.backprop.tape import log_softmax
+from functional_nets.backprop.tape.dispatch import plain
 
 
 class SoftmaxWithLoss(Recorded):
@@ -28,7 +29,7 @@ class SoftmaxWithLoss(Recorded):
             x: Scores [batch, classes], or [classes] for one example.
             t: Distributions like `x`, such as one-hot rows, or the number of the right class of each row.
         """
-        self.t = distributions(np.asarray(t), np.shape(x))
+        self.t = distributions(np.asarray(plain(t)), np.shape(x))
         self.loss = super().forward(x)
         return self.loss
 

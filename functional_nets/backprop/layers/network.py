@@ -69,14 +69,16 @@ class Sequential:
     def _differences(self, key: str, x: Any, t: Any, step: float) -> Any:
         given = self.params[key]
         slopes = np.empty(given.shape)
-        for place in np.ndindex(given.shape):
-            losses = []
-            for sign in (1, -1):
-                self.params[key] = given.copy()
-                self.params[key][place] += sign * step
-                losses.append(self.loss(x, t))
-            slopes[place] = (losses[0] - losses[1]) / (2 * step)
-        self.params[key] = given
+        try:
+            for place in np.ndindex(given.shape):
+                losses = []
+                for sign in (1, -1):
+                    self.params[key] = given.copy()
+                    self.params[key][place] += sign * step
+                    losses.append(self.loss(x, t))
+                slopes[place] = (losses[0] - losses[1]) / (2 * step)
+        finally:
+            self.params[key] = given
         return slopes
 
 
