@@ -21,6 +21,12 @@ LINEAR = {
     "fold", "device_put", "optimization_barrier",
 }  # fmt: skip
 BILINEAR = {"dot_general", "conv_general_dilated", "contract"}
+NOT_ELEMENTWISE = {
+    "sort", "cumprod", "cummax", "cummin", "cumlogsumexp", "reduce_window_max", "reduce_window_min", "scatter-mul",
+    "scatter-min", "scatter-max",
+}  # fmt: skip
+"""What may give an array of the shape of its input, of which each element depends on several."""
+
 CONSTANT = {"stop_gradient", "sign", "floor", "ceil", "round"}
 
 
@@ -51,7 +57,8 @@ def _push(node: Node, tangent: Mapping[int, Any], values: Values) -> tuple[Any, 
         a, b = inputs
         return (compute(node, [moves[0], b])[0] + compute(node, [a, moves[1]])[0],)
     y = values[node.outputs[0]]
-    if node.op in RULES and len(node.outputs) == 1 and all(np.shape(x) in ((), np.shape(y)) for x in inputs):
+    known = node.op in RULES and node.op not in NOT_ELEMENTWISE and len(node.outputs) == 1
+    if known and all(np.shape(x) in ((), np.shape(y)) for x in inputs):
         slopes = RULES[node.op](np.ones_like(y), y, *map(np.asarray, inputs), **node.params)
         parts = [
             slope * move

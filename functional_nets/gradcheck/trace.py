@@ -197,6 +197,7 @@ def _foreign(equation: Any) -> Foreign:
                 return tuple(found) if equation.primitive.multiple_results else found
 
             out, vjp = jax.vjp(of_real, *(jnp.asarray(inputs[i]) for i in real))
+            g = (g,) if isinstance(out, tuple) and not isinstance(g, tuple) else g  # One output comes alone.
             g = jax.tree.map(lambda x, each: jnp.asarray(each, x.dtype), out, g)
             found = dict(zip(real, map(np.asarray, vjp(g)), strict=True))
         return tuple(found.get(i) for i in range(len(inputs)))
