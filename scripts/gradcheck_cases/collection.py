@@ -79,6 +79,7 @@ GROUPS = (
 )
 
 NETWORKS = tuple(dict.fromkeys(fault.network for fault in FAULTS))
+controls.register_again(NETWORKS)
 
 CASES = {case.id: case for case in (*FAULTS, *CONTROLS, *OBJECTS)}
 
