@@ -114,26 +114,28 @@ def judge(
 Proposal = Callable[[Evidence], Iterable[Hypothesis]]
 
 
-def explain(judgement: Judgement, forwards: Proposal | None = None) -> list[Explanation]:
+def explain(
+    judgement: Judgement, forwards: Sequence[Proposal] = (), backwards: Sequence[Proposal] = ()
+) -> list[Explanation]:
     """Returns what reproduces a wrong gradient, the most plausible first.
 
     Args:
         judgement: The comparison.
-        forwards: Proposes mistakes of the forward pass, which are then tried first.
+        forwards: They propose mistakes of the forward pass, which are tried first.
+        backwards: They propose mistakes of the backward pass beside those that the search knows.
     """
     evidence = judgement.evidence
     found = list(_shapes(judgement))
     wrong = tuple(evidence.wrong)
     if not wrong:
         return found
-    for hypothesis in forwards(evidence) if forwards else ():
-        with np.errstate(all="ignore"):
-            result = hypothesis.result(evidence)
-        if evidence.reproduces(result):
-            found.append(
-                _explanation(Candidate(hypothesis, evidence.residual(result)), wrong)._replace(forward=True)
-            )
-            return found
+    for propose, forward in [*((p, True) for p in forwards), *((p, False) for p in backwards)]:
+        for hypothesis in propose(evidence):
+            with np.errstate(all="ignore"):
+                result = hypothesis.result(evidence)
+            if evidence.reproduces(result):
+                candidate = Candidate(hypothesis, evidence.residual(result))
+                return [*found, _explanation(candidate, wrong)._replace(forward=forward)]
     return [*found, *(_explanation(candidate, wrong) for candidate in search(evidence))]
 
 
