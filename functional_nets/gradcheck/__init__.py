@@ -2,8 +2,9 @@
 
 from functional_nets.gradcheck.check import assert_gradients, check
 from functional_nets.gradcheck.layers import check_layer
+from functional_nets.gradcheck.networks import check_network
 from functional_nets.gradcheck.report import Cause, GradientMismatch, Leaf, Report, Suspect
 
 __all__ = [
-    "check", "assert_gradients", "check_layer", "GradientMismatch", "Report", "Leaf", "Cause", "Suspect",
+    "check", "assert_gradients", "check_layer", "check_network", "GradientMismatch", "Report", "Leaf", "Cause", "Suspect",
 ]  # fmt: skip

@@ -115,3 +115,17 @@ def _root(target: ast.AST) -> str | None:
     while isinstance(target, ast.Subscript):
         target = target.value
     return target.id if isinstance(target, ast.Name) else None
+
+
+def contains(subject: Any, where: Location | None) -> bool:
+    """Whether a line stands in one of the methods of an object's class."""
+    if where is None:
+        return False
+    for cls in type(subject).__mro__:
+        for member in cls.__dict__.values():
+            code = getattr(getattr(member, "__func__", member), "__code__", None)
+            if code is not None and code.co_filename == where.file:
+                last = max((line for _, _, line in code.co_lines() if line), default=0)
+                if code.co_firstlineno <= where.line <= last:
+                    return True
+    return False
