@@ -100,6 +100,17 @@ def two_layers(rng):
     return network
 
 
+def test_the_initial_weights_come_from_the_generator():
+    given, again = (TwoLayerNet(6, 5, 3, rng=np.random.default_rng(7)) for _ in range(2))
+    without = TwoLayerNet(6, 5, 3)
+    np.testing.assert_array_equal(given.params["w1"], again.params["w1"])
+    assert np.all(given.params["w1"] != without.params["w1"])
+    assert without.params["w1"].std() == pytest.approx(0.01, rel=0.5)
+    assert {key: value.shape for key, value in without.params.items()} == {
+        "w1": (6, 5), "b1": (5,), "w2": (5, 3), "b2": (3,)
+    }  # fmt: skip
+
+
 def test_the_network_has_the_gradient_of_jax(two_layers, rng):
     x, t = rng.normal(size=(4, 6)), np.eye(3)[[0, 2, 1, 1]]
 
