@@ -96,16 +96,18 @@ def _causes(rehearsal: Rehearsal, judgement: Judgement, broken: list[Breach]) ->
     first: list[Cause] = []
     last: list[Cause] = []
     for breach, cause in zip(broken, observed, strict=True):
-        (last if breach.harmless else first).append(cause)
+        # With dout = 1, as at the end of a network, it makes no difference whether a loss uses it.
+        beside = breach.harmless or (breach.kind == "upstream" and rehearsal.scalar)
+        (last if beside else first).append(cause)
     found = [
         e
         for e in (*_processes(rehearsal, judgement), *reworded(judgement))
         if _fits(e, linear)
     ]
     guesses = [_of_explanation(rehearsal, judgement.evidence.program, each) for each in found]
-    if not linear and guesses and found[0].kind in ("upstream", "wrong_mask") and found[0].cost <= 1.5:
+    if not linear and not rehearsal.scalar and guesses and found[0].kind in ("upstream", "wrong_mask") and found[0].cost <= 1.5:
         return [guesses[0], *first, *guesses[1:], *last]
-    if found and (found[0].cost <= 0.7 or not last):
+    if found and (found[0].cost <= 0.7 or rehearsal.scalar or not last):
         return [*first, *guesses, *last]
     return [*first, *last, *guesses]
 

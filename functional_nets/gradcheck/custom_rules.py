@@ -1,0 +1,217 @@
+"""The check of a derivative rule that someone gave JAX: `jax.custom_vjp` and `jax.custom_jvp`."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nets.gradcheck.contracts import same
+from functional_nets.gradcheck.judgement import Judgement, explain, judge
+from functional_nets.gradcheck.numpy_code.slopes import agrees
+from functional_nets.gradcheck.numpy_code.source import definition, failing_line
+from functional_nets.gradcheck.precision import epsilon
+from functional_nets.gradcheck.program import Location, active_nodes
+from functional_nets.gradcheck.report import Cause, Report, Suspect
+from functional_nets.gradcheck.trace import to_float64, trace
+
+
+def check_vjp(f: Callable[..., Any], *args: Any) -> Report:
+    """Returns whether the derivative rule of a function is the derivative of what it computes, and if not, why.
+
+    What the function computes is traced, past its rule, and walked backward from a random cotangent; `jax.vjp`
+    uses the rule. A rule is linear in the cotangent, too. Where the function has no derivative of its own, as
+    `round` has none, a rule is what its author wants it to be: that is a note.
+
+    Args:
+        f: A function with a `jax.custom_vjp` or `jax.custom_jvp`; of a function without, JAX's own rules are
+            checked.
+        args: Trees of arrays; integers have no gradient.
+
+    Raises:
+        TypeError: The function cannot be called.
+        ValueError: No argument has real numbers.
+    """
+    if not callable(f):
+        raise TypeError(f"Expected a function with a jax.custom_vjp, found a {type(f).__name__}.")
+    with jax.enable_x64(True):
+        return _Rule(f, args).report()
+
+
+class _Rule:
+    """A function, its arguments as leaves, and cotangents for its outputs."""
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any]):
+        self.f = f
+        self.precision = epsilon(jax.tree.leaves(args))
+        leaves, self.structure = jax.tree.flatten(to_float64(tuple(args)))
+        self.whole = leaves
+        self.real = [i for i, leaf in enumerate(leaves) if getattr(leaf, "dtype", None) == np.float64]
+        if not self.real:
+            raise ValueError(f"Expected an argument of floating-point numbers, found {len(leaves)} of other types.")
+        self.paths = _names(f, args)
+        self.params = [leaves[i] for i in self.real]
+        outputs, self.tree = jax.tree.flatten(f(*self.arguments(self.params)))
+        random = np.random.default_rng(1)
+        self.cotangents = [random.standard_normal(np.shape(out)) for out in outputs]
+        self.floating = [jnp.issubdtype(jnp.asarray(out).dtype, jnp.floating) for out in outputs]
+        if not any(self.floating):
+            raise ValueError("Expected a function that returns floating-point numbers, found none in its result.")
+
+    def arguments(self, params: Sequence[Any]) -> Any:
+        """The arguments with other real arrays."""
+        leaves = list(self.whole)
+        for i, value in zip(self.real, params, strict=True):
+            leaves[i] = value
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def weighted(self, params: Sequence[Any]) -> Any:
+        """The number whose gradient is checked: the outputs, each element times its cotangent."""
+        outputs = jax.tree.leaves(self.f(*self.arguments(params)))
+        parts = [
+            jnp.sum(out * cotangent)
+            for out, cotangent, floating in zip(outputs, self.cotangents, self.floating, strict=True)
+            if floating
+        ]
+        return sum(parts[1:], parts[0])
+
+    def pulled(self, cotangents: Sequence[Any]) -> list[Any]:
+        """What the rule makes of cotangents."""
+        outputs, vjp = jax.vjp(lambda *params: self.f(*self.arguments(params)), *self.params)
+        given = [
+            jnp.asarray(c, jnp.asarray(out).dtype) if floating else np.zeros(np.shape(out), jax.dtypes.float0)
+            for c, out, floating in zip(cotangents, jax.tree.leaves(outputs), self.floating, strict=True)
+        ]
+        return [np.asarray(leaf) for leaf in vjp(jax.tree.unflatten(self.tree, given))]
+
+    def report(self) -> Report:
+        """The comparison, and what explains it."""
+        program = trace(lambda params: self.weighted(params), self.params)
+        try:
+            given = self.pulled(self.cotangents)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            return self._refused(error)
+        finite = [i for i, leaf in enumerate(given) if not np.all(np.isfinite(leaf))]
+        evaluate = [lambda x, n=n: self._value(n, x) for n in range(len(self.params))]  # type: ignore[misc]
+        judgement = judge(program, given, self.paths, self.precision, evaluate=evaluate)
+        notes = [*program.notes, *judgement.notes]
+        if finite:
+            notes.append(f"the rule gives no finite numbers for {', '.join(self.paths[i] for i in finite)}")
+        causes = self._upstream(given)
+        wrong = judgement.wrong
+        if wrong and not causes and (text := self._meant(judgement)):
+            leaves = tuple(leaf._replace(ok=True) for leaf in judgement.leaves)
+            return Report(True, leaves, notes=(*notes, text), witnesses=self._witnesses(judgement))
+        if wrong:
+            found = explain(judgement)
+            names = tuple(self.paths[n] for n in wrong)
+            guesses = []
+            for each in found:
+                node = program.nodes[each.position] if each.position is not None else None
+                where = (node.where if node is not None else None) or self.rule_line
+                guesses.append(_cause(each.kind, node.op if node else self.name, where, names, each.residual, each.text))
+            # A cotangent that is clipped or ignored is seen directly; a mask of the cotangent's sign explains more.
+            specific = bool(found) and found[0].kind in ("upstream", "wrong_mask")
+            causes = [*guesses, *causes] if not causes or specific else [*causes, *guesses]
+        suspects = ()
+        if wrong and not causes:
+            where = self.rule_line
+            suspects = (Suspect(self.name, where.file if where else None, where.line if where else None),)
+        ok = judgement.ok and not causes
+        return Report(ok, judgement.leaves, tuple(causes), suspects, tuple(notes), self._witnesses(judgement))
+
+    def _value(self, number: int, x: Any) -> float:
+        params = list(self.params)
+        params[number] = jnp.asarray(x)
+        return float(self.weighted(params))
+
+    def _witnesses(self, judgement: Judgement) -> dict[str, float]:
+        """Whether the function's values, which know no rule, have the slope of the walk."""
+        agree = all(
+            agrees(lambda x, n=n: self._value(n, x), value, slope)  # type: ignore[misc]
+            for n, (value, slope) in enumerate(zip(self.params, judgement.evidence.reference, strict=True))
+        )
+        return {"finite differences": 0.0 if agree else float("inf")}
+
+    def _meant(self, judgement: Judgement) -> str | None:
+        """A rule for a function that is flat: what a straight-through estimator is written for."""
+        flat = [n for n in judgement.wrong if not np.any(judgement.evidence.reference[n])]
+        program = judgement.evidence.program
+        if flat != judgement.wrong or active_nodes(program, [program.leaves[n] for n in flat]) == []:
+            return None
+        if not all(agrees(lambda x, n=n: self._value(n, x), self.params[n], 0.0 * self.params[n]) for n in flat):  # type: ignore[misc]
+            return None
+        names = ", ".join(self.paths[n] for n in flat)
+        return (
+            f"the function is piecewise constant in {names}: its derivative is 0 wherever it has one, and the rule "
+            "gives another on purpose, as a straight-through estimator does"
+        )
+
+    def _upstream(self, given: Sequence[Any]) -> list[Cause]:
+        """The rule must be linear in the cotangent."""
+        random = np.random.default_rng(2)
+        other = [random.standard_normal(np.shape(c)) for c in self.cotangents]
+        mixed = [2.5 * a - 0.75 * b for a, b in zip(self.cotangents, other, strict=True)]
+        of_other, of_mixed = self.pulled(other), self.pulled(mixed)
+        wrong, ignored = [], False
+        for path, a, b, c in zip(self.paths, given, of_other, of_mixed, strict=True):
+            size = max(float(np.max(np.abs(x), initial=0.0)) for x in (a, b, c))
+            if not same(c, 2.5 * a - 0.75 * b, 1e-8, size):
+                wrong.append(path)
+                ignored = ignored or same(a, b, 1e-9, size)
+        if not wrong:
+            return []
+        names = ", ".join(wrong)
+        text = (
+            f"the rule ignores the cotangent in the gradient of {names}: multiply by it (chain rule)"
+            if ignored
+            else f"the gradient of {names} is not linear in the cotangent, as every rule is: "
+            "something clips it, takes its sign, or multiplies by it twice"
+        )
+        return [_cause("upstream", self.name, self.rule_line, tuple(wrong), 0.0, text)]
+
+    def _refused(self, error: Exception) -> Report:
+        """JAX does not take what the rule returns."""
+        message = str(error).strip().split("\n")[0]
+        linear = "transpose" in message.lower() or "linear" in message.lower()
+        kind = "upstream" if linear or isinstance(error, NotImplementedError) else "wrong_shape"
+        where = failing_line(error)
+        where = self.rule_line or where
+        text = f"jax.vjp does not accept what the rule returns: {message}"
+        return Report(False, (), (_cause(kind, self.name, where, tuple(self.paths), 0.0, text),))
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return getattr(self.f, "__name__", type(self.f).__name__)
+
+    @property
+    def rule_line(self) -> Location | None:
+        """Where the rule is defined: the backward function, or the jvp."""
+        rule = getattr(self.f, "bwd", None) or getattr(self.f, "jvp", None)
+        return definition(rule) if callable(rule) else None
+
+
+def _cause(
+    kind: str, name: str, where: Location | None, leaves: tuple[str, ...], residual: float, text: str
+) -> Cause:
+    file, line = (where.file, where.line) if where else (None, None)
+    return Cause(kind, name, file, line, leaves, residual, text)
+
+
+def _names(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
+    """The real arguments by the function's own names for them."""
+    try:
+        known = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        known = []
+    found = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(to_float64(tuple(args))):
+        if getattr(leaf, "dtype", None) == np.float64:
+            place = path[0].idx  # type: ignore[attr-defined]
+            own = [known[place] if place < len(known) and known != ["args"] else f"arg{place}"]
+            rest = jax.tree_util.keystr(path[1:], simple=True, separator="/")
+            found.append("/".join([*own, *([rest] if rest else [])]))
+    return found
