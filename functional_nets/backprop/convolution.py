@@ -11,9 +11,9 @@ from functional_nets.backprop.linear import Labels, Padding, fold, pad, unpad, w
 class Convolution(NamedTuple):
     """The layout of one `conv_general_dilated`, and how image, kernel and result are brought into it.
 
-    `labels` names the axes. There are groups of the batch, of the features, or neither; positions are those of a
-    window in the image, taps those within a window. `unpatch` and `unkernel` are the transposes of `patches` and
-    `kernel`.
+    `labels` names the axes. There are groups of the batch, of the features, or neither; positions are those
+    of a window in the image, taps those within a window. `unpatch` and `unkernel` are the transposes of
+    `patches` and `kernel`.
     """
 
     image_shape: tuple[int, ...]

@@ -96,8 +96,8 @@ def window_positions(
 def contract(a: Any, b: Any, *, labels: tuple[Labels, Labels, Labels]) -> Any:
     """Return a sum of products of two arrays with named axes, like `einsum`, by matrix products.
 
-    `labels` names the axes of `a`, of `b` and of the result. A label of both operands that the result lacks is
-    summed over; every label stands in two of the three at least.
+    `labels` names the axes of `a`, of `b` and of the result. A label that the result lacks is summed over;
+    every label stands in two of the three at least.
     """
     of_a, of_b, of_out = (tuple(each) for each in labels)
     batch = [l for l in of_a if l in of_b and l in of_out]

@@ -27,6 +27,7 @@ def erfc(x: Any) -> np.ndarray:
 
 
 @primitive
+@np.errstate(all="ignore")
 def erf_inv(x: Any) -> np.ndarray:
     """Return the inverse of `erf`: ±inf at ±1, NaN beyond.
 
@@ -60,6 +61,7 @@ _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617
 
 
 @primitive
+@np.errstate(all="ignore")
 def digamma(x: Any) -> np.ndarray:
     """Return the derivative of `lgamma`; it is NaN at 0, -1, -2 and so on.
 
@@ -83,23 +85,26 @@ def digamma(x: Any) -> np.ndarray:
 
 
 @primitive
+@np.errstate(all="ignore")
 def polygamma(m: Any, x: Any) -> np.ndarray:
-    """Return the m-th derivative of `digamma` at x > 0, m = 1, 2, …: (-1)^(m+1) m! ζ(m + 1, x).
+    """Return the m-th derivative of `digamma`, m = 0, 1, 2, …: from 1 on, (-1)^(m+1) m! ζ(m + 1, x).
 
-    The Hurwitz zeta function ζ(s, x) = Σ (x + k)^(-s) by the Euler-Maclaurin formula.
+    The Hurwitz zeta function ζ(s, x) = Σ (x + k)^(-s) by the Euler-Maclaurin formula; NaN left of -1000,
+    where the sum is too long.
     """
     m, x = np.broadcast_arrays(np.asarray(m, float), np.asarray(x, float))
     s = m + 1
-    total = sum((x + k) ** -s for k in range(10))
-    z = x + 10
+    terms = 10 + math.ceil(min(1000.0, max(0.0, -np.min(x, initial=0.0))))
+    total = sum((x + k) ** -s for k in range(terms))
+    z = x + terms
     total = total + z ** (1 - s) / (s - 1) + z**-s / 2
     rising = s / z ** (s + 1)  # s(s + 1)…(s + 2k - 2) / z^(s + 2k - 1)
     for k, b in enumerate(_BERNOULLI, 1):
         total = total + b / math.factorial(2 * k) * rising
         rising = rising * (s + 2 * k - 1) * (s + 2 * k) / z**2
-    gamma = np.exp(_real(_lgamma, s))
-    value = np.where(m % 2 == 1, 1.0, -1.0) * gamma * total
-    return np.where((m >= 1) & (m == np.floor(m)) & (x > 0), value, math.nan)
+    value = np.where(m % 2 == 1, 1.0, -1.0) * np.exp(lgamma(s)) * total
+    known = (m >= 1) & (m == np.floor(m)) & (z >= 10)
+    return np.where(m == 0, digamma(x), np.where(known, value, math.nan))
 
 
 @primitive

@@ -3,6 +3,7 @@
 from functional_nets.backprop.rules import (  # noqa: F401  Each page registers its rules.
     arithmetic,
     contractions,
+    functions,
     indexing,
     linear,
     reductions,

@@ -114,6 +114,6 @@ rule("scatter-sub",          scatter_subtracted)
 rule("scatter-mul",          scatter_multiplied)
 rule("scatter-min",          scatter_extreme)
 rule("scatter-max",          scatter_extreme)
-rule("sort",                 sort)
-rule("top_k",                top_k)
+rule("sort",                 sort, several=True)
+rule("top_k",                top_k, several=True)
 # fmt: on

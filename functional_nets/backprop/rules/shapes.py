@@ -60,10 +60,10 @@ rule("rev",              lambda g, y, x, *, dimensions: (np.flip(g, dimensions),
 rule("broadcast_in_dim", broadcast_in_dim)
 rule("tile",             tile)
 rule("concatenate",      concatenate)
-rule("split",            lambda g, y, x, *, axis: (np.concatenate(g, axis),))
+rule("split",            lambda g, y, x, *, axis: (np.concatenate(g, axis),), several=True)
 rule("stack",            lambda g, y, *xs, axis: tuple(
                              take(g, index=(slice(None),) * axis + (i,)) for i in range(len(xs))))
-rule("unstack",          lambda g, y, x, *, axis: (np.stack(g, axis),))
+rule("unstack",          lambda g, y, x, *, axis: (np.stack(g, axis),), several=True)
 rule("pad",              pad)
 rule("slice",            slice_)
 
@@ -74,8 +74,8 @@ rule("name",                 lambda g, y, x: (g,))
 rule("sharding_constraint",  lambda g, y, x: (g,))
 rule("layout_constraint",    lambda g, y, x: (g,))
 rule("reshard",              lambda g, y, x: (g,))
-rule("device_put",           lambda g, y, *xs: g)
-rule("optimization_barrier", lambda g, y, *xs: g)
+rule("device_put",           lambda g, y, *xs: g, several=True)
+rule("optimization_barrier", lambda g, y, *xs: g, several=True)
 rule("reduce_precision",     lambda g, y, x, *, exponent_bits, mantissa_bits: (
                                  reduce_precision(
                                      g, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits),))

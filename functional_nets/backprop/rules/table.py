@@ -20,12 +20,13 @@ class Rule:
 
     `formula(g, y, *inputs, **params)` returns one entry for each input: an array that broadcasts like the
     output, or None where there is no gradient. `g` is the cotangent of the output `y`; both are tuples where
-    the primitive has several outputs. `keywords` names the params that the formula takes.
+    the primitive can have `several` outputs. `keywords` names the params that the formula takes.
     """
 
     name: str
     formula: Formula
     keywords: frozenset[str]
+    several: bool = False
 
     def __call__(self, g: Any, y: Any, /, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """Return the entries of `formula`, not yet summed to the shapes of the inputs."""
@@ -35,9 +36,9 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, formula: Formula) -> None:
+def rule(name: str, formula: Formula, *, several: bool = False) -> None:
     """Register the rule of the primitive `name`; the formula's keyword-only arguments are params it needs."""
-    RULES[name] = Rule(name, formula, keyword_only(formula))
+    RULES[name] = Rule(name, formula, keyword_only(formula), several)
 
 
 def no_gradient(*names: str) -> None:
@@ -73,7 +74,9 @@ def backward(name: str, g: Any, y: Any, inputs: tuple[Any, ...], params: dict[st
     arrays = tuple(x if hasattr(x, "shape") else np.asarray(x) for x in inputs)
     # Infinities and NaN are values like any other here: masks downstream may drop them, as in JAX.
     with np.errstate(all="ignore"):
-        entries = RULES[name](g, y, *arrays, **params)
+        if RULES[name].several and not isinstance(g, tuple | list):
+            g, y = (g,), (y,)
+        entries = tuple(RULES[name](g, y, *arrays, **params))
         if len(entries) != len(arrays):
             raise ValueError(f"Expected {len(arrays)} entries from the rule of {name!r}, got {len(entries)}.")
         return tuple(

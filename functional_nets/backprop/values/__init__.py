@@ -3,6 +3,7 @@
 from functional_nets.backprop.values import (  # noqa: F401  Each page registers its values.
     arithmetic,
     contractions,
+    functions,
     indexing,
     reductions,
     shapes,
