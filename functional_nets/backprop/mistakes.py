@@ -110,6 +110,8 @@ mistake("log", "wrong_derivative", "the derivative of log is 1/x; this divides b
         lambda g, y, x, d: g / y)
 mistake("square", "wrong_loss", "this is the gradient of the absolute value, not of the square",
         lambda g, y, x, d: g * np.sign(x))
+mistake("square", "wrong_derivative", "this takes the sign of x where x itself belongs",
+        lambda g, y, x, d: 2 * g * np.sign(x))
 mistake("abs", "wrong_loss", "this is the gradient of the square, not of the absolute value",
         lambda g, y, x, d: 2 * g * x)
 mistake("abs", "wrong_loss", "this is the gradient of half the square, not of the absolute value",

@@ -30,9 +30,17 @@ class Evidence:
         given: The gradient under test, per leaf; None for a leaf of another shape, which then says nothing.
         paths: The leaves' names.
         tolerances: Per leaf, the absolute error that rounding explains.
+        rounding: The relative error that rounding explains in a gradient of ordinary conditioning.
     """
 
-    def __init__(self, program: Program, given: Sequence[Any], paths: Sequence[str], tolerances: Sequence[float]):
+    def __init__(
+        self,
+        program: Program,
+        given: Sequence[Any],
+        paths: Sequence[str],
+        tolerances: Sequence[float],
+        rounding: float = 0.0,
+    ):
         self.program = program
         self.active = active_nodes(program, program.leaves)
         self.cotangents = walk(program, self.active)
@@ -42,6 +50,7 @@ class Evidence:
         self.given = list(given)
         self.paths = list(paths)
         self.tolerances = list(tolerances)
+        self.rounding = rounding
         self._entries: dict[int, tuple[Any, ...]] = {}
 
     @cached_property
@@ -101,6 +110,15 @@ class Evidence:
         return found
 
     @cached_property
+    def moving(self) -> set[int]:
+        """All values, masks and integers among them, that depend on the parameters."""
+        found = set(self.program.leaves)
+        for node in self.program.nodes:
+            if not found.isdisjoint(node.inputs):
+                found.update(node.outputs)
+        return found
+
+    @cached_property
     def twins(self) -> dict[tuple[int, ...], list[int]]:
         """By shape, the real values that have it."""
         found = defaultdict(list)
@@ -147,7 +165,7 @@ class Evidence:
     def matches(self, signature: np.ndarray, slack: float = 1e-6) -> bool:
         """Whether a signature is the target's, up to the precision of the projections and of the data."""
         noise = np.array([self.tolerances[leaf] / self.scales[leaf] for leaf, _ in self._directions])
-        room = slack * np.max(np.abs(self.target)) + 8 * noise * self._norms
+        room = slack * np.max(np.abs(self.target)) + 8 * (noise + self.rounding) * self._norms
         return bool(np.all(np.abs(signature - self.target) <= room))
 
     @cached_property
@@ -175,7 +193,8 @@ class Evidence:
         """Whether a gradient is the one given, up to 1e-9 or what rounding explains."""
         return all(
             np.shape(found[leaf]) == np.shape(self.given[leaf])
-            and _size(found[leaf] - self.given[leaf]) <= max(slack * self.scales[leaf], 4 * self.tolerances[leaf])
+            and _size(found[leaf] - self.given[leaf])
+            <= max(max(slack, 4 * self.rounding) * self.scales[leaf], 4 * self.tolerances[leaf])
             for leaf in self.compared
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import (
     factors,
+    forward,
     functions,
     leaves,
     loops,
@@ -26,7 +27,7 @@ LISTED = 6
 STAGES = (
     (leaves, factors, functions, normalisers, reductions),
     (operands, loops),
-    (process,),
+    (process, forward),
 )
 
 
@@ -94,7 +95,7 @@ def _leaf_by_leaf(evidence: Evidence) -> list[Candidate]:
             given if number == leaf or given is None else right
             for number, (given, right) in enumerate(zip(evidence.given, evidence.reference, strict=True))
         ]
-        part = Evidence(evidence.program, alone, evidence.paths, evidence.tolerances)
+        part = Evidence(evidence.program, alone, evidence.paths, evidence.tolerances, evidence.rounding)
         causes = search(part)
         if not causes:
             return []

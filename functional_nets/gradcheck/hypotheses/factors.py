@@ -12,6 +12,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.reductions import stretched_axes
 from functional_nets.gradcheck.program import Node, is_real
 
 REDUCTIONS = {"broadcast_in_dim", "reduce_sum", "reduce_window_sum"}
@@ -58,11 +59,16 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         own = node.op == "neg" or (node.op == "sub" and place == 1)
         text = "the sign is flipped: the minus here is left out" if own else "the sign is flipped: negate it"
         return hypothesis("sign", text, 0.3 if own else 1.2 + _far(evidence, position, place))
-    reduced = _reduced_size(evidence, node)
-    if node.op == "broadcast_in_dim" and reduced > 1 and _close(rounded, 1 / reduced):
+    reduced = _reduced_size(evidence, node, place)
+    shared = node.op == "broadcast_in_dim" or bool(stretched_axes(evidence, node, place))
+    if shared and reduced > 1 and _close(rounded, 1 / reduced):
         text = f"the gradient is averaged over the {reduced} places that share this value: sum it"
         return hypothesis("wrong_reduction", text, 0.4 + _far(evidence, position, place))
     name, natural = named(evidence, rounded)
+    for base, words in ((2, "two"), (10, "ten")):
+        if _everywhere(evidence) and (_close(rounded, 1 / math.log(base)) or _close(rounded, math.log(base))):
+            text = f"this is the gradient of the loss in logarithms to the base {words}: use the natural logarithm"
+            return hypothesis("wrong_loss", text, 0.5 if _trunk(evidence, node) else 0.7)
     literal = _literal(evidence, node, rounded)
     if _everywhere(evidence) and natural and rounded > 1 and _close(rounded, round(rounded)) and literal is None:
         if not _squares(node) and round(rounded) in (2, 3) and position == evidence.active[-1]:
@@ -71,6 +77,11 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
     cost = 1.5 + _far(evidence, position, place) + (0.0 if natural else 3.0)
     if literal is not None:
         cost, name = 0.2, literal
+    elif _constant_factor(evidence, node) and _inside_choice(evidence, position):
+        text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
+        return hypothesis("wrong_derivative", text, 0.3)
+    elif _constant_factor(evidence, node) and _trunk(evidence, node):
+        cost = 0.9 if natural else 2.9
     elif _squares(node) and (_close(rounded, 2) or _close(rounded, 0.5)):
         cost = 0.4
     elif node.op in REDUCTIONS and reduced > 1 and (_close(rounded, reduced) or _close(rounded, 1 / reduced)):
@@ -91,11 +102,9 @@ def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, f
     if len(uses) == 2:
         # Backward, the use that comes first in the forward pass is computed last.
         kept_last = (position, place) == max(uses)
-        other = program.nodes[min(uses)[0]]
-        alike = other.op == node.op or number in program.leaves
-        if kept_last and not _scalar_path(evidence, position):
+        if kept_last and number in program.leaves and not _scalar_path(evidence, position):
             text = "this value is used twice, and its gradient keeps only the last contribution: add them (+=)"
-            return "overwritten", text, 0.5 if alike else 0.9
+            return "overwritten", text, 0.5
     fork = len(uses) > 1 or number in program.leaves
     what = "this use of it" if len(uses) > 1 else "this operand"
     text = f"the contribution of {what} is left out, as if it were a constant: add it"
@@ -177,9 +186,35 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
         if number in evidence.reach or not is_real(value) or np.size(value) == 0:
             continue
         first = float(np.real(value).flat[0])
-        if first and np.ptp(np.real(value)) == 0 and (_close(factor, first) or _close(factor, 1 / first)):
+        if not first or np.ptp(np.real(value)) != 0:
+            continue
+        if any(_close(factor, c) for c in (first, 1 / first, first**2, first**-2)):
             return f"{first:g}" if node.op == "mul" else f"1/{first:g}"
     return None
+
+
+def _constant_factor(evidence: Evidence, node: Node) -> bool:
+    """Whether a node multiplies or divides by one constant, as a mean divides by N."""
+    return node.op in ("mul", "div") and any(
+        number not in evidence.reach and np.size(evidence.program.values[number]) == 1 for number in node.inputs
+    )
+
+
+def _trunk(evidence: Evidence, node: Node) -> bool:
+    """Whether the whole gradient passes through a node: it gives a scalar."""
+    return np.shape(evidence.program.values[node.outputs[0]]) == ()
+
+
+def _inside_choice(evidence: Evidence, position: int) -> bool:
+    """Whether a node makes one piece of a function that chooses between pieces, such as a leaky ReLU."""
+    program = evidence.program
+    uses = evidence.uses.get(program.nodes[position].outputs[0], [])
+    if len(uses) != 1:
+        return False
+    choice = program.nodes[uses[0][0]]
+    if choice.op == "select_n":
+        return choice.inputs[0] in evidence.moving
+    return choice.op in ("max", "min")
 
 
 def _squares(node: Node) -> bool:
@@ -190,9 +225,9 @@ def _squares(node: Node) -> bool:
     )
 
 
-def _reduced_size(evidence: Evidence, node: Node) -> int:
+def _reduced_size(evidence: Evidence, node: Node, place: int) -> int:
     """How many elements one element of a reduction or of a broadcast stands for."""
-    sizes = [np.size(evidence.program.values[number]) for number in (node.inputs[0], node.outputs[0])]
+    sizes = [np.size(evidence.program.values[number]) for number in (node.inputs[place], node.outputs[0])]
     return max(sizes) // max(1, min(sizes))
 
 

@@ -18,7 +18,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     wrong = frozenset(evidence.wrong)
     for inside, x, y in regions(evidence):
         if wrong <= evidence.reach[x] and y in evidence.cotangents:
-            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y))
+            curved = any(is_curved(evidence, position) for position in inside)
+            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y), curved)
     for position in evidence.active:
         if evidence.program.nodes[position].op == "log":
             yield from _guarded_log(evidence, position)
@@ -39,6 +40,8 @@ def regions(evidence: Evidence) -> Iterator[tuple[tuple[int, ...], int, int]]:
             inside.append(producer[latest])
             inputs = [n for n in program.nodes[producer[latest]].inputs if n in evidence.reach]
             frontier = list(dict.fromkeys([*(n for n in frontier if n != latest), *inputs]))
+            if not frontier:
+                break
             if len(frontier) == 1:
                 yield tuple(inside), frontier[0], y
 
@@ -58,6 +61,20 @@ def _elementwise(evidence: Evidence, position: int, shape: tuple[int, ...]) -> b
     )
 
 
+def is_curved(evidence: Evidence, position: int) -> bool:
+    """Whether an operation is more than a multiplication by what does not depend on the parameters."""
+    node = evidence.program.nodes[position]
+    if node.op in ("add", "add_any", "sub", "neg", "copy", "convert_element_type"):
+        return False
+    if node.op == "mul":
+        return all(number in evidence.reach for number in node.inputs)
+    if node.op == "div":
+        return node.inputs[1] in evidence.reach
+    if node.op == "select_n":
+        return node.inputs[0] in evidence.moving
+    return True
+
+
 def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Any:
     """Returns the derivative of y by x, elementwise."""
     program = evidence.program
@@ -74,13 +91,15 @@ def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Any:
     return found.get(x, np.zeros_like(program.values[y]))
 
 
-def derivatives(evidence: Evidence, position: int, x: int, y: int, d: Any) -> Iterator[Hypothesis]:
+def derivatives(
+    evidence: Evidence, position: int, x: int, y: int, d: Any, curved: bool
+) -> Iterator[Hypothesis]:
     """Yields the mistakes of the table at a function from value x to value y with derivative d."""
     program = evidence.program
     values = program.values
     g, fx, fy = evidence.cotangents[y], values[x], values[y]
-    names = recognised(fy, fx, d)
-    straight = bool(np.ptp(d) == 0) if np.size(d) else True
+    names = recognised(fy, fx, d) if curved else ()
+    straight = not curved or np.size(d) < 2
     for mistake in MISTAKES:
         special = mistake.function in names
         if not special and (mistake.function != EVERYWHERE or (straight and mistake.kind != "upstream")):

@@ -17,7 +17,7 @@ class Hypothesis(NamedTuple):
         text: What is wrong, and what to write instead.
         cost: How far-fetched it is: 0 is what everyone has done once.
         delta: The cotangents that it changes, by value, and by how much; None when it is not of that form.
-        gradient: The gradient that it leads to, when it is not of that form.
+        gradient: The gradient that it leads to, when it is not of that form or not at that place.
     """
 
     kind: str

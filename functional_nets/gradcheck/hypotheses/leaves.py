@@ -80,7 +80,7 @@ def _added(evidence: Evidence, leaf: int, position: int | None) -> Iterator[Hypo
     if np.size(error) > 1 and np.ptp(error) <= 1e-9 * (np.max(np.abs(error)) or 1):
         constant = float(error.flat[0])
         text = f"a constant {constant:.6g} is added to every element"
-        yield _single(evidence, leaf, position, "extra_term", text, 1.0, evidence.reference[leaf] + constant * ones)
+        yield _single(evidence, leaf, position, "extra_term", text, 1.6, evidence.reference[leaf] + constant * ones)
     row = np.flatnonzero(np.any(np.reshape(error != 0, (error.shape[0], -1)), axis=1)) if error.ndim else []
     if error.ndim and len(row) == 1 and error.shape[0] > 2 and not np.any(evidence.given[leaf][row[0]]):
         array = evidence.reference[leaf].copy()
@@ -117,8 +117,8 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
     """A multiple of the parameters themselves is added, with one constant for all the leaves that are wrong."""
     values = [evidence.program.values[number] for number in evidence.program.leaves]
     wrong = [leaf for leaf in evidence.wrong if np.any(values[leaf])]
-    if not wrong or len(wrong) != len(evidence.wrong):
-        return
+    if len(wrong) != len(evidence.wrong) or sum(np.size(values[leaf]) for leaf in wrong) < 3:
+        return  # One number fits anything.
     for power, name in ((1, "the parameters themselves"), (0, "the parameters' signs")):
         terms = [np.sign(v) if power == 0 else v for v in values]
         error = np.concatenate([(evidence.given[leaf] - evidence.reference[leaf]).ravel() for leaf in wrong])
@@ -132,7 +132,7 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
             ]
 
         text = f"{rate:.6g} times {name} is added, as by weight decay, and the loss has no such term"
-        yield Hypothesis("extra_term", first_use(evidence, wrong[0]), text, 1.0, None, gradient)
+        yield Hypothesis("extra_term", first_use(evidence, wrong[0]), text, 1.9, None, gradient)
 
 
 def reshaped(given: Any, right: Any) -> tuple[str, str] | None:
@@ -153,6 +153,10 @@ def reshaped(given: Any, right: Any) -> tuple[str, str] | None:
         return "wrong_shape", f"the values are right, the shape is not: {shapes}; reshape it"
     if given.size == right.size and same(given.reshape(right.shape, order="F")):
         return "permuted", f"the elements are in another order and the shape is not the parameter's: {shapes}"
+    if given.ndim == right.ndim and all(a >= b for a, b in zip(given.shape, right.shape, strict=True)):
+        for first in itertools.product(*(range(a - b + 1) for a, b in zip(given.shape, right.shape, strict=True))):
+            if same(given[tuple(slice(f, f + n) for f, n in zip(first, right.shape, strict=True))]):
+                return "wrong_shape", f"what was padded is not cut off: {shapes}; cut it off"
     for count in range(1, given.ndim + 1):
         for axes in itertools.combinations(range(given.ndim), count):
             names = " and ".join(map(str, axes))

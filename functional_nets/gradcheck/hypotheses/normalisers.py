@@ -25,12 +25,14 @@ class Normaliser(NamedTuple):
         value: `value(x, axes)`.
         pullback: `pullback(g, y, x, axes)`, the gradient of x.
         simpler: (text, kind, formula) of gradients that leave something out.
+        places: For each of those, which operation it is about: the first reduction, the second, the root.
     """
 
     name: str
     value: Callable[[Any, Axes], Any]
     pullback: Callable[[Any, Any, Any, Axes], Any]
     simpler: tuple[tuple[str, str, Callable[[Any, Any, Any, Axes], Any]], ...]
+    places: tuple[str, ...] = ()
 
 
 def _sum(x: Any, axes: Axes) -> Any:
@@ -138,17 +140,28 @@ def standardiser(eps: float) -> Normaliser:
              lambda g, y, x, axes: (g - mean(g, axes) - _centred(x, axes) * mean(g * _centred(x, axes), axes))
              / spread(x, axes)),
         ),
+        ("second", "second", "first", "root", "root", "second", "root", "root"),
     )  # fmt: skip
 
 
 class Found(NamedTuple):
-    """A normalisation in a program: y = normaliser.value(x, axes)."""
+    """A normalisation in a program: y = normaliser.value(x, axes).
+
+    Attributes:
+        normaliser: Which.
+        position: Its first reduction.
+        x: The number of its input.
+        y: The number of its output.
+        axes: The axes that it ties together.
+        landmarks: Positions by name, for `Normaliser.places`.
+    """
 
     normaliser: Normaliser
     position: int
     x: int
     y: int
     axes: Axes
+    landmarks: dict[str, int]
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
@@ -156,6 +169,36 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     for found in recognised(evidence):
         yield from _simplified(evidence, found)
         yield from _other_axes(evidence, found)
+    yield from _log_sum_exp(evidence)
+
+
+def _log_sum_exp(evidence: Evidence) -> Iterator[Hypothesis]:
+    """log Σ exp x, whose gradient is g softmax(x)."""
+    program = evidence.program
+    producer = {n: p for p in evidence.active for n in program.nodes[p].outputs}
+    for position in evidence.active:
+        node = program.nodes[position]
+        if node.op != "reduce_sum" or node.inputs[0] not in producer:
+            continue
+        before = program.nodes[producer[node.inputs[0]]]
+        if before.op != "exp" or before.inputs[0] not in evidence.reach:
+            continue
+        x = before.inputs[0]
+        e, total = program.values[node.inputs[0]], program.values[node.outputs[0]]
+        axes = tuple(node.params["axes"])
+        g = np.expand_dims(np.asarray(evidence.cotangents_of(position)) * total, axes)
+        p = e / np.expand_dims(total, axes)
+        hard = (e == np.max(e, axis=axes, keepdims=True)) * 1.0
+        count = float(np.prod([e.shape[a] for a in axes]))
+        text = "the gradient of log Σ exp x is the softmax of x; here it is {}"
+        for wrong, words in (
+            (hard, "1 for the largest and 0 for the others"),
+            (np.ones_like(p), "1 for all"),
+            (np.full_like(p, 1 / count), "the same share for all"),
+            (p * (1 - p), "the softmax's own derivative, p(1 - p)"),
+            (e, "exp x, without the division by their sum"),
+        ):
+            yield Hypothesis("wrong_derivative", position, text.format(words), 0.7, {x: g * wrong - g * p})
 
 
 def recognised(evidence: Evidence) -> Iterator[Found]:
@@ -176,7 +219,17 @@ def recognised(evidence: Evidence) -> Iterator[Found]:
                 if evidence.reach[x] and y in evidence.cotangents:
                     match = _identified(program.values[x], program.values[y])
                     if match:
-                        yield Found(match[0], position, x, y, match[1])
+                        marks = _landmarks(evidence, position, later)
+                        yield Found(match[0], position, x, y, match[1], marks)
+
+
+def _landmarks(evidence: Evidence, first: int, last: int) -> dict[str, int]:
+    """Returns where in a normalisation its reductions and its square root stand."""
+    inside = [p for p in evidence.active if first <= p <= last]
+    ops = {p: evidence.program.nodes[p].op for p in inside}
+    sums = [p for p in inside if ops[p] == "reduce_sum"]
+    roots = [p for p in inside if ops[p] in ("sqrt", "rsqrt", "pow")]
+    return {"first": first, "second": sums[1] if len(sums) > 1 else first, "root": roots[0] if roots else last}
 
 
 def _sources(evidence: Evidence, index: int) -> list[int]:
@@ -225,8 +278,12 @@ def _simplified(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
     g, y, x = evidence.cotangents[found.y], values[found.y], values[found.x]
     with np.errstate(all="ignore"):
         right = found.normaliser.pullback(g, y, x, found.axes)
-        for text, kind, formula in found.normaliser.simpler:
-            yield Hypothesis(kind, found.position, text, 0.4, {found.x: formula(g, y, x, found.axes) - right})
+        for index, (text, kind, formula) in enumerate(found.normaliser.simpler):
+            places = found.normaliser.places
+            position = found.landmarks[places[index]] if places else found.position
+            delta = {found.x: formula(g, y, x, found.axes) - right}
+            pulled = _pulled(evidence, found, delta)
+            yield Hypothesis(kind, position, text, 0.4, delta, pulled)
 
 
 def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
@@ -249,11 +306,18 @@ def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
                 normaliser.pullback(g, other, x, axes),
                 normaliser.pullback(g, y, x, axes),
             ):
-                yield Hypothesis("wrong_axis", found.position, text, 0.3, {found.x: wrong - right})
+                delta = {found.x: wrong - right}
+                yield Hypothesis("wrong_axis", found.position, text, 0.3, delta, _pulled(evidence, found, delta))
             yield Hypothesis("wrong_axis", found.position, text, 0.35, None, _whole(evidence, found, axes, axes))
             yield Hypothesis(
                 "wrong_axis", found.position, text, 0.4, None, _whole(evidence, found, axes, found.axes)
             )
+
+
+def _pulled(evidence: Evidence, found: Found, delta: dict[int, Any]) -> Callable[[], list[Any]]:
+    """Returns the gradient after a change at the normalisation's input, wherever the blame is put."""
+    before = next((p for p in evidence.active if found.x in evidence.program.nodes[p].inputs), found.position)
+    return lambda: evidence.pulled(delta, before)
 
 
 def _whole(evidence: Evidence, found: Found, axes: Axes, back: Axes) -> Callable[[], list[Any]]:

@@ -1,5 +1,6 @@
 """Rules that are right, given the wrong array: the other factor, a neighbour, a transpose, another cotangent."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,7 +74,10 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
             (np.clip(g, -0.1, 0.1), "clipped to [-0.1, 0.1]", 2.2),
             (np.clip(g, -0.5, 0.5), "clipped to [-0.5, 0.5]", 2.2),
             (np.clip(g, -0.01, 0.01), "clipped to [-0.01, 0.01]", 2.2),
-            (np.clip(g, -5, 5), "clipped to [-5, 5]", 2.2),
+            *(
+                (np.clip(g, -bound, bound), f"clipped to [-{bound}, {bound}]", 2.2)
+                for bound in (5, 2, 0.25, 0.2, 0.3, 0.05, 0.02, 0.03, 0.005, 0.002, 0.001)
+            ),
             (g * g, "squared", 2.3),
             (np.abs(g), "replaced by its absolute value", 2.3),
             (np.where(g > 0, g, 0), "cut off below 0", 2.3),
@@ -81,12 +85,20 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         if g.ndim and g.shape[0] > 1:
             simple.append((np.broadcast_to(g.mean(0), g.shape), "replaced by its mean over the batch", 2.2))
             simple.append((g / (np.linalg.norm(g) or 1), "scaled to length 1", 2.4))
+        for axis in range(g.ndim):
+            places = np.expand_dims(np.arange(g.shape[axis]), tuple(a for a in range(g.ndim) if a != axis))
+            for index, name in ((0, "first"), (g.shape[axis] - 1, "last")):
+                if g.shape[axis] > 1 and node.op in PRODUCTS | {"broadcast_in_dim", "gather", "take"}:
+                    kind = "overwritten" if index else "wrong_reduction"
+                    words = f"only the {name} index along axis {axis} is counted: add them all up (+=)"
+                    yield from variants(evidence, position, g * (places == index), y, inputs, kind, words, 0.9)
     for other, how, cost in simple:
         if not np.array_equal(other, g):
             yield from variants(evidence, position, other, y, inputs, "upstream", text.format(how), cost)
-    if g.ndim == 2 and g.shape[0] == g.shape[1]:
-        text_t = "the upstream gradient is transposed on its way through this operation"
-        yield from variants(evidence, position, g.T, y, inputs, "transposed", text_t, 1.6)
+    if g.ndim >= 2 and g.shape[-2] == g.shape[-1]:
+        text_t = "the gradient is transposed on its way through this product, or not transposed where it must be"
+        turned = np.swapaxes(g, -1, -2)
+        yield from variants(evidence, position, turned, y, inputs, "transposed", text_t, 1.3)
     for axis in range(g.ndim):
         if g.shape[axis] > 1:
             turned = "the gradient arrives in another order along axis " + str(axis)
@@ -98,7 +110,14 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
             if number != node.outputs[0] and number in evidence.cotangents:
                 other = evidence.cotangents[number]
                 text_o = "the gradient of another array is used here in place of that of this operation's output"
-                yield from variants(evidence, position, other, y, inputs, "upstream", text_o, 1.7)
+                kind, cost = "upstream", 1.7
+                if node.op in ("add", "sub") and not _in_place(evidence, number).isdisjoint(node.inputs):
+                    kind, cost = "mutated", 1.0
+                    text_o = (
+                        "one branch changes the upstream gradient in place (a mask), and the other branch gets "
+                        "what is left: copy it"
+                    )
+                yield from variants(evidence, position, other, y, inputs, kind, text_o, cost)
 
 
 def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
@@ -109,9 +128,26 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
     y = program.values[node.outputs[0]]
     inputs = tuple(program.values[number] for number in node.inputs)
     kind = "wrong_mask" if node.op in MASKS else "wrong_operand"
+    if node.op in ("mul", "dot_general") and np.shape(inputs[0]) == np.shape(inputs[1]):
+        text = "the product rule takes the other factor: here each takes its own"
+        yield from variants(evidence, position, g, y, inputs[::-1], kind, text, 0.5)
+    if node.op == "select_n":
+        yield from _choices(evidence, position, g, y, inputs)
     for place, value in enumerate(inputs):
         if not is_real(value) or np.size(value) < 2:
             continue
+        if node.op == "mul" and node.inputs[place] not in evidence.reach and _is_mask(value):
+            top = float(np.max(np.abs(value)))
+            for new, words in (
+                (np.full_like(value, top), "is missing"),
+                (np.ones_like(value), "is missing"),
+                (top - value, "is inverted"),
+                ((value != 0) * 1.0, "has lost its scale"),
+            ):
+                changed = (*inputs[:place], new, *inputs[place + 1 :])
+                text = f"the gradient must be multiplied by the same mask as the value; here the mask {words}"
+                kind_m = "scale" if "scale" in words else "wrong_mask"
+                yield from variants(evidence, position, g, y, changed, kind_m, text, 0.5)
         for new, how, cost, special in _substitutes(evidence, position, place, value):
             changed = (*inputs[:place], new, *inputs[place + 1 :])
             yield from variants(evidence, position, g, y, changed, special or kind, how, cost)
@@ -119,6 +155,32 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         for number in _near(evidence, np.shape(y), position):
             how = "the rule wants this operation's own output; another array is used in its place"
             yield from variants(evidence, position, g, program.values[number], inputs, kind, how, 1.6)
+
+
+def _is_mask(value: Any) -> bool:
+    """Whether an array holds zeros and one other value, as a dropout mask does."""
+    return len(np.unique(value)) == 2 and bool(np.any(value == 0))
+
+
+def _choices(
+    evidence: Evidence, position: int, g: Any, y: Any, inputs: tuple[Any, ...]
+) -> Iterator[Hypothesis]:
+    """A choice between two arrays: each gets the gradient where it was chosen."""
+    which, rest = inputs[0], inputs[1:]
+    if np.asarray(which).dtype != bool or len(rest) != 2:
+        return
+    text = "each side of this choice gets the gradient where it was chosen; here the mask is {}"
+    for new, words in (
+        (~which, "inverted"), (np.ones_like(which), "missing"), (np.zeros_like(which), "missing"),
+    ):  # fmt: skip
+        yield from variants(evidence, position, g, y, (new, *rest), "wrong_mask", text.format(words), 0.5)
+    both = {
+        number: np.asarray(g - entry)
+        for number, entry in zip(evidence.program.nodes[position].inputs, evidence.entries(position), strict=True)
+        if entry is not None and number in evidence.reach and np.shape(entry) == np.shape(g)
+    }
+    if len(both) > 1:
+        yield Hypothesis("wrong_mask", position, text.format("missing on both sides"), 0.6, both)
 
 
 def _substitutes(
@@ -142,8 +204,17 @@ def _substitutes(
             yield program.values[number], text, 1.3, None
         else:
             yield program.values[number], f"the rule wants {name}; another array of its shape is used", 1.4, None
-    if value.ndim == 2 and value.shape[0] == value.shape[1]:
-        yield value.T, f"{name} is transposed here, or not transposed where it must be", 0.6, "transposed"
+    for a, b in itertools.combinations(range(value.ndim), 2):
+        if value.shape[a] == value.shape[b]:
+            turned = f"{name} is transposed here, or not transposed where it must be"
+            yield np.swapaxes(value, a, b), turned, 0.6, "transposed"
+    if value.ndim >= 2 and node.op == "dot_general":
+        turned_shape = (*value.shape[:-2], value.shape[-1], value.shape[-2])
+        for number in _near(evidence, turned_shape, position):
+            other = np.swapaxes(program.values[number], -1, -2)
+            if number != own and not np.array_equal(other, value):
+                text = "the product rule takes the other factor: here it takes its own"
+                yield other, text, 1.4, None
     if value.ndim >= 2:
         for axis in range(value.ndim):
             flipped = f"{name} is reversed along axis {axis}, or not where it must be"
@@ -162,6 +233,7 @@ def _substitutes(
             for rate in (0.1, 0.01, 0.5, 1.0, 0.001, 0.05, 0.2, 0.3):
                 text = f"{evidence.paths[leaf]} was updated (learning rate {rate:g}) before this gradient used it"
                 yield value - rate * given, text, 1.2, "mutated"
+                yield value - rate * given, text, 1.25, "stale"
 
 
 def _in_place(evidence: Evidence, number: int) -> set[int]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from functional_nets.backprop.rules import RULES
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.program import Node
@@ -15,18 +16,16 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     wrong = frozenset(evidence.wrong)
     for position in evidence.active:
         node = evidence.program.nodes[position]
-        makers = TABLE.get(node.op)
-        if makers is None:
-            continue
-        number = node.inputs[0]
-        if not wrong <= evidence.reach.get(number, frozenset()):
-            continue
-        right = evidence.entries(position)[0]
-        if right is None:
-            continue
-        for kind, text, cost, wrong_entry in makers(evidence, position, node):
-            if np.shape(wrong_entry) == np.shape(right) and not np.array_equal(wrong_entry, right):
-                yield Hypothesis(kind, position, text, cost, {number: wrong_entry - right})
+        for place, number in enumerate(node.inputs):
+            right = evidence.entries(position)[place]
+            if right is None or not wrong <= evidence.reach.get(number, frozenset()):
+                continue
+            found = _stretched(evidence, position, node, place)
+            if place == 0 and node.op in TABLE:
+                found = TABLE[node.op](evidence, position, node)
+            for kind, text, cost, wrong_entry in found:
+                if np.shape(wrong_entry) == np.shape(right) and not np.array_equal(wrong_entry, right):
+                    yield Hypothesis(kind, position, text, cost, {number: wrong_entry - right})
 
 
 Found = Iterator[tuple[str, str, float, Any]]
@@ -38,6 +37,38 @@ def _broadcast(evidence: Evidence, position: int, node: Node) -> Found:
     x = evidence.program.values[node.inputs[0]]
     kept = tuple(node.params["broadcast_dimensions"])
     lost = tuple(a for a in range(g.ndim) if a not in kept or x.shape[kept.index(a)] != g.shape[a])
+    yield from _unsummed(g, x, lost)
+
+
+def _stretched(evidence: Evidence, position: int, node: Node, place: int) -> Found:
+    """An operand that an elementwise operation stretches, as [units, 1] + [units, batch] does."""
+    x = evidence.program.values[node.inputs[place]]
+    lost = stretched_axes(evidence, node, place)
+    if not lost:
+        return
+    inputs = tuple(np.asarray(evidence.program.values[number]) for number in node.inputs)
+    y = evidence.program.values[node.outputs[0]]
+    with np.errstate(all="ignore"):
+        whole = RULES[node.op](evidence.cotangents_of(position), y, *inputs, **node.params)[place]
+    if whole is not None and np.shape(whole) == np.shape(y):
+        yield from _unsummed(np.asarray(whole), x, lost)
+
+
+def stretched_axes(evidence: Evidence, node: Node, place: int) -> tuple[int, ...]:
+    """Returns the axes along which an elementwise operation repeats an operand."""
+    if node.op not in RULES or len(node.outputs) != 1:
+        return ()
+    x, y = (np.shape(evidence.program.values[n]) for n in (node.inputs[place], node.outputs[0]))
+    if x == y or len(x) not in (0, len(y)) or node.op in TABLE or node.op in ("dot_general", "reduce_prod"):
+        return ()
+    if not x:
+        return tuple(range(len(y)))
+    fits = all(m in (1, n) for m, n in zip(x, y, strict=True))
+    return tuple(a for a, (m, n) in enumerate(zip(x, y, strict=True)) if m != n) if fits else ()
+
+
+def _unsummed(g: Any, x: Any, lost: tuple[int, ...]) -> Found:
+    """The gradient of a value that is used along the lost axes, not summed over them as it must be."""
     if not lost or not g.size:
         return
     for index, name in ((0, "first"), (-1, "last")):
@@ -53,12 +84,16 @@ def _broadcast(evidence: Evidence, position: int, node: Node) -> Found:
             if part.size == x.size:
                 text = f"only the {name} index of axis {axis} is counted: sum over the axis"
                 yield "wrong_reduction", text, 0.8, np.reshape(part, x.shape)
+        part = np.take(g, range(1, g.shape[axis]), axis).sum(lost)
+        yield "missing_term", f"the first index of axis {axis} is left out of the sum", 1.2, np.reshape(part, x.shape)
+        part = np.take(g, range(g.shape[axis] - 1), axis).sum(lost)
+        yield "missing_term", f"the last index of axis {axis} is left out of the sum", 1.2, np.reshape(part, x.shape)
     yield "wrong_reduction", "the largest is taken where it must be summed", 1.5, np.reshape(g.max(lost), x.shape)
     text = "the absolute values are summed: sum the values"
     yield "wrong_reduction", text, 1.8, np.reshape(np.abs(g).sum(lost), x.shape)
     for axes in _subsets(g.ndim, len(lost)):
         summed = g.sum(axes)
-        if axes != lost and summed.shape == np.squeeze(x).shape:
+        if axes != lost and summed.shape == tuple(n for a, n in enumerate(g.shape) if a not in lost):
             text = f"the sum runs over axis {_names(axes)} instead of {_names(lost)}"
             yield "wrong_axis", text, 0.9, np.reshape(summed, x.shape)
 
@@ -76,6 +111,18 @@ def _sum(evidence: Evidence, position: int, node: Node) -> Found:
             mask = np.expand_dims(np.arange(x.shape[axis]) == index, tuple(a for a in range(x.ndim) if a != axis))
             text = f"the gradient of this sum reaches only the {name} index of axis {axis}: hand it to all"
             yield "wrong_reduction", text, 1.3, whole * mask
+    count = np.prod([x.shape[axis] for axis in axes])
+    if len(axes) < x.ndim:
+        for index, name in ((0, "first"), (-1, "last")):
+            corner = np.zeros(x.shape, bool)
+            corner[tuple(index if axis in axes else slice(None) for axis in range(x.ndim))] = True
+            text = f"each element of a sum gets the gradient; here only the {name} does"
+            yield "wrong_pooling", text, 0.9, whole * corner
+            yield "wrong_pooling", text, 0.9, whole * corner * count
+        largest = x == np.max(x, axis=axes, keepdims=True)
+        text = "each element of an average gets its share of the gradient; here the largest does"
+        yield "wrong_pooling", text, 1.2, whole * largest
+        yield "wrong_pooling", text, 1.1, whole * largest * count
 
 
 def _maximum(evidence: Evidence, position: int, node: Node) -> Found:
@@ -105,10 +152,22 @@ def _windows(evidence: Evidence, position: int, node: Node) -> Found:
     """Pools: the window's gradient goes to its largest element, or equally to all."""
     params = node.params
     size, strides = params["window_dimensions"], params["window_strides"]
-    if any(low or high for low, high in params["padding"]) or any(d != 1 for d in params["window_dilation"]):
+    if any(d != 1 for d in params["window_dilation"]):
         return
+    original = evidence.program.values[node.inputs[0]]
+    low = [pair[0] for pair in params["padding"]]
+    kept = tuple(slice(a, a + n) for a, n in zip(low, original.shape, strict=True))
+    fill = -np.inf if node.op == "reduce_window_max" else 0.0
+    for kind, text, cost, entry in _in_windows(
+        evidence, position, node, np.pad(original, params["padding"], constant_values=fill), size, strides
+    ):
+        yield kind, text, cost, entry[kept]
+
+
+def _in_windows(
+    evidence: Evidence, position: int, node: Node, x: Any, size: Any, strides: Any
+) -> Found:
     g = np.asarray(evidence.cotangents_of(position))
-    x = evidence.program.values[node.inputs[0]]
     y = evidence.program.values[node.outputs[0]]
     every, ties, averaged, first, last = (np.zeros(x.shape) for _ in range(5))
     taken = np.zeros(y.shape, bool)
@@ -206,6 +265,16 @@ def _moved(evidence: Evidence, position: int, node: Node) -> Found:
         yield "permuted", text, 1.0, laid
 
 
+def _padded(evidence: Evidence, position: int, node: Node) -> Found:
+    """The gradient of a padded array is the middle of it."""
+    g = np.asarray(evidence.cotangents_of(position))
+    x = evidence.program.values[node.inputs[0]]
+    text = "the padding is cut off at the wrong end: take the same place that the array was padded into"
+    if all(a >= b for a, b in zip(g.shape, x.shape, strict=True)):
+        yield "permuted", text, 0.7, g[tuple(slice(0, n) for n in x.shape)]
+        yield "permuted", text, 0.7, g[tuple(slice(m - n, m) for m, n in zip(g.shape, x.shape, strict=True))]
+
+
 def _concatenated(evidence: Evidence, position: int, node: Node) -> Found:
     """The parts of a concatenation get back their own slices."""
     g = np.asarray(evidence.cotangents_of(position))
@@ -226,6 +295,7 @@ TABLE = {
     "transpose": _moved,
     "reshape": _moved,
     "concatenate": _concatenated,
+    "pad": _padded,
 }
 
 
