@@ -74,7 +74,7 @@ def examine(rehearsal: Rehearsal, *, contracts: bool = True) -> Examination:
         np.zeros(np.shape(rehearsal.value(t))) if g is None else g
         for g, t in zip(raw, rehearsal.targets, strict=True)
     ]
-    evaluate = [lambda x, n=n: rehearsal.evaluate({n: x}) for n in range(len(given))]
+    evaluate = [lambda x, n=n: rehearsal.weighted({n: x}) for n in range(len(given))]
     judgement = judge(
         program, given, [t.name for t in rehearsal.targets], precision, evaluate=evaluate, measured=measured
     )

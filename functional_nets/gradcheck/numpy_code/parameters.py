@@ -40,8 +40,11 @@ def parameters(before: dict[Path, Any], after: Any) -> tuple[list[Parameter], li
         before: What `real_places` found before the forward pass, without what that pass replaced.
         after: The same object after the backward pass.
     """
+    gradients = {place for path in before if (place := gradient_path(after, path)) is not None}
     groups: dict[int, list[Path]] = {}
     for path, value in before.items():
+        if any(path[: len(place)] == place for place in gradients):
+            continue
         key = id(value) if isinstance(value, np.ndarray) else hash(path)
         groups.setdefault(key, []).append(path)
     found, without = [], []
@@ -70,7 +73,7 @@ def gradient_path(after: Any, path: Path) -> Path | None:
         *outer, holder = front
         siblings = (*SIBLINGS, f"d{holder}", f"{holder}_grads")
         candidates += [(*outer, sibling, name) for sibling in siblings for name in (key, f"d{key}")]
-    return next((place for place in candidates if _has(after, place)), None)
+    return next((place for place in candidates if place != path and _has(after, place)), None)
 
 
 def _has(root: Any, path: Path) -> bool:

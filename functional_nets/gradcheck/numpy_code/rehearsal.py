@@ -157,12 +157,15 @@ class Rehearsal:
         assert target.parameter is not None
         return np.asarray(at(self.layer, target.parameter.paths[0]), np.float64)
 
-    def evaluate(self, replaced: Mapping[int, Any]) -> float:
-        """Returns the sum of the outputs, each element times its upstream gradient, at other values."""
+    def weighted(self, replaced: Mapping[int, Any]) -> Any:
+        """Returns the elements of the outputs, each times its upstream gradient, at other values."""
         ran = self.forward({number: _as_given(value) for number, value in replaced.items()})
-        return float(
-            sum(np.vdot(d, np.asarray(_plain(out))) for d, out in zip(self.douts, ran.outputs, strict=True))
-        )
+        parts = [np.ravel(d * np.asarray(_plain(o))) for d, o in zip(self.douts, ran.outputs, strict=True)]
+        return np.concatenate(parts)
+
+    def evaluate(self, replaced: Mapping[int, Any]) -> float:
+        """Returns their sum, whose gradient backward gives."""
+        return float(np.sum(self.weighted(replaced)))
 
     def program(self) -> tuple[Program, bool]:
         """Returns forward as a program of the targets, and whether its gradient is only measured."""
@@ -177,7 +180,7 @@ class Rehearsal:
         except NotRecordedError as error:
             reason = str(error)
         except Exception as error:  # Whatever plain arrays can do and variables cannot.
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {str(error).split(chr(10))[0][:100]}"
         self.notes.append(
             f"the tape cannot record forward ({reason}); its gradient is measured by central differences instead"
         )
@@ -194,12 +197,8 @@ class Rehearsal:
         recorder = Recorder(leaves, [x for x in others if x.dtype.kind in "fiub"])
         recorder.record([out.node for out in ran.outputs if isinstance(out, Variable)])
         program = recorder.program(recorder.weighted(ran.outputs, self.douts))
-        plain = self.evaluate({})
-        size = sum(
-            float(np.sum(np.abs(np.asarray(_plain(o)) * d)))
-            for o, d in zip(ran.outputs, self.douts, strict=True)
-        )
-        if abs(float(program.values[program.result]) - plain) > 1e-4 * (size or 1.0):
+        plain = self.weighted({})
+        if abs(float(program.values[program.result]) - np.sum(plain)) > 1e-4 * (np.sum(np.abs(plain)) or 1.0):
             raise NotRecordedError("it computes another value with variables")
         return program
 
@@ -212,9 +211,10 @@ class Rehearsal:
         returned = as_list(self.call_backward(ran), self.names)
         before = {path: value for path, value in before.items() if kept[path] is value}
         learned, without = parameters(before, layer)
+        self.targets = self._inputs(returned, learned)
+        without = [name for name in without if name not in self._returned_names]
         if without:
             self.notes.append(f"no gradient of {', '.join(without)} is kept: not checked")
-        self.targets = self._inputs(returned, learned)
         taken = {target.parameter for target in self.targets}
         self.targets += [
             Target(p.name, None, None, p)

@@ -128,7 +128,7 @@ class Stage:
         except NotRecordedError as error:
             reason = str(error)
         except Exception as error:  # Whatever plain arrays can do and variables cannot.
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {str(error).split(chr(10))[0][:100]}"
         self.notes.append(f"the tape cannot record loss ({reason}); its gradient is measured by differences instead")
         where = method_line(self.network, "loss")
         self._plain_calls()
