@@ -140,10 +140,7 @@ class Evidence:
 
     @cached_property
     def _tangents(self) -> list[dict[int, Any]]:
-        return [
-            tangents(self.program, {self.program.leaves[leaf]: direction})
-            for leaf, direction in self._directions
-        ]
+        return [tangents(self.program, {self.program.leaves[leaf]: direction}) for leaf, direction in self._directions]
 
     @cached_property
     def target(self) -> np.ndarray:

@@ -172,8 +172,7 @@ def cotangent(node: Node, cotangents: Cotangents, values: Values) -> Any:
     if len(node.outputs) == 1:
         return cotangents[node.outputs[0]]
     return tuple(
-        cotangents[number] if number in cotangents else np.zeros_like(values[number])
-        for number in node.outputs
+        cotangents[number] if number in cotangents else np.zeros_like(values[number]) for number in node.outputs
     )
 
 

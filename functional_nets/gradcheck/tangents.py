@@ -78,6 +78,4 @@ def _difference(node: Node, inputs: list[Any], moves: list[Any]) -> tuple[Any, .
         compute(node, [x + sign * step * m if is_real(x) else x for x, m in zip(inputs, moves, strict=True)])
         for sign in (1, -1)
     )
-    return tuple(
-        (a - b) / (2 * step) if is_real(a) else a for a, b in zip(above, below, strict=True)
-    )
+    return tuple((a - b) / (2 * step) if is_real(a) else a for a, b in zip(above, below, strict=True))

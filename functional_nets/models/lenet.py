@@ -34,8 +34,7 @@ def lenet(*, init: Initializer | None = None, product_dtype: DTypeLike | None = 
     def init_params(key: Array) -> dict[str, dict[str, Array]]:
         keys = jax.random.split(key, len(SHAPES))
         return {
-            name: init_layer(layer_key, shape)
-            for layer_key, (name, shape) in zip(keys, SHAPES.items(), strict=True)
+            name: init_layer(layer_key, shape) for layer_key, (name, shape) in zip(keys, SHAPES.items(), strict=True)
         }
 
     def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:

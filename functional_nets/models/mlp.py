@@ -33,9 +33,7 @@ def mlp(
         ValueError: With fewer than two sizes, or one below 1.
     """
     if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(
-            f"Expected at least two sizes of 1 or more, found {tuple(sizes)}: give input and output."
-        )
+        raise ValueError(f"Expected at least two sizes of 1 or more, found {tuple(sizes)}: give input and output.")
     init_layer = init or uniform_fan_in()
     names = [f"dense{number}" for number in range(1, len(sizes))]
 

@@ -28,6 +28,5 @@ def summary(params: Any) -> str:
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
     name, shape, dtype, count = widths
     return "\n".join(
-        f"{row[0]:<{name}}  {row[1]:<{shape}}  {row[2]:<{dtype}}  {row[3]:>{count}}"
-        for row in (header, *rows)
+        f"{row[0]:<{name}}  {row[1]:<{shape}}  {row[2]:<{dtype}}  {row[3]:>{count}}" for row in (header, *rows)
     )

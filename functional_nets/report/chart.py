@@ -38,14 +38,10 @@ def line_chart(title: str, x: Sequence[float], lines: Mapping[str, Sequence[floa
     ]
     for value in y_ticks:
         y = down(value)
-        parts.append(
-            f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity=".15"/>'
-        )
+        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity=".15"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
     for value in x_ticks:
-        parts.append(
-            f'<text x="{across(value):.1f}" y="{HEIGHT - 12}" text-anchor="middle">{value:,g}</text>'
-        )
+        parts.append(f'<text x="{across(value):.1f}" y="{HEIGHT - 12}" text-anchor="middle">{value:,g}</text>')
     for series, colour in zip(lines.values(), COLOURS, strict=False):
         points = [(across(a), down(b)) for a, b in zip(x, series, strict=True) if math.isfinite(b)]
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in points)

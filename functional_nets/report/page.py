@@ -23,9 +23,7 @@ th { font-weight: 500; color: var(--faint); white-space: nowrap; }
 """
 
 
-def write_page(
-    path: Path, summary: dict[str, Any], metrics: Sequence[dict[str, Any]], config: dict[str, Any]
-) -> None:
+def write_page(path: Path, summary: dict[str, Any], metrics: Sequence[dict[str, Any]], config: dict[str, Any]) -> None:
     """Writes the page of a run: its accuracy, its curves, what it found and with which options.
 
     Args:
@@ -45,9 +43,7 @@ def write_page(
     title = f"{html.escape(summary['experiment'])}: {summary['test_accuracy']:.2%} test accuracy"
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><style>'
-        + STYLE
-        + f"</style><h1>{title}</h1>{notice}"
+        '<meta name="viewport" content="width=device-width"><style>' + STYLE + f"</style><h1>{title}</h1>{notice}"
         '<div class="charts">'
         + line_chart("Loss, nats", steps, losses)
         + line_chart("Accuracy", steps, accuracy)

@@ -35,9 +35,7 @@ class Progress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task(f"{name}, {self._unit}", total=self._total)
-        self._console.print(
-            f"[bold]{name}[/]: {count_parameters(params):,} parameters, {self._total:,} {self._unit}"
-        )
+        self._console.print(f"[bold]{name}[/]: {count_parameters(params):,} parameters, {self._total:,} {self._unit}")
         if notice:
             self._console.print(f"[bold yellow]{escape(notice)}[/]")
 

@@ -72,9 +72,7 @@ def load_checkpoint(folder: Path, like: TrainState, run: dict[str, Any]) -> Trai
             arrays = {name: file[name] for name in file.files if name != "about"}
             about = json.loads(str(file["about"]))
         return _restored(arrays, like, about["run"], run, path)
-    raise CheckpointError(
-        f"Expected a checkpoint to resume from, found none whole in {folder}: leave --resume out."
-    )
+    raise CheckpointError(f"Expected a checkpoint to resume from, found none whole in {folder}: leave --resume out.")
 
 
 def _restored(arrays: dict[str, np.ndarray], like: TrainState, was: Any, run: Any, path: Path) -> TrainState:

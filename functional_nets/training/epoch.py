@@ -32,9 +32,7 @@ def checked_data(train: Data, batch_size: int) -> tuple[tuple[Array | np.ndarray
     data = tuple(train)
     lengths = [len(array) for array in data]
     if not data or min(lengths) != max(lengths) or not lengths[0]:
-        raise ValueError(
-            f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels)."
-        )
+        raise ValueError(f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels).")
     if not 1 <= batch_size <= lengths[0]:
         raise ValueError(f"Expected a batch size from 1 to the data's {lengths[0]}, found {batch_size}.")
     return data, lengths[0]
@@ -65,9 +63,7 @@ def make_epoch(
     taken = range(steps_per_epoch(num_examples, batch_size)) if steps is None else steps
     full = range(taken.start, min(taken.stop, num_examples // batch_size))
 
-    def epoch(
-        state: TrainState, data: Sequence[Array], key: Array, number: Array
-    ) -> tuple[TrainState, Array]:
+    def epoch(state: TrainState, data: Sequence[Array], key: Array, number: Array) -> tuple[TrainState, Array]:
         order_key, step_key = jax.random.split(jax.random.fold_in(key, number))
         order = jax.random.permutation(order_key, num_examples) if shuffle else jnp.arange(num_examples)
 
@@ -91,9 +87,7 @@ def make_epochs(epoch: Epoch, count: int) -> Epoch:
     if count == 1:
         return epoch
 
-    def epochs(
-        state: TrainState, data: Sequence[Array], key: Array, number: Array
-    ) -> tuple[TrainState, Array]:
+    def epochs(state: TrainState, data: Sequence[Array], key: Array, number: Array) -> tuple[TrainState, Array]:
         numbers = number + jnp.arange(count)
         state, losses = lax.scan(lambda state, number: epoch(state, data, key, number), state, numbers)
         return state, losses.reshape(-1)

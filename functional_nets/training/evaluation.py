@@ -24,9 +24,7 @@ class Evaluation(NamedTuple):
     loss: float
 
 
-def evaluate(
-    apply: Callable[[Any, Array], Array], params: Any, data: Data, *, batch_size: int = 1000
-) -> Evaluation:
+def evaluate(apply: Callable[[Any, Array], Array], params: Any, data: Data, *, batch_size: int = 1000) -> Evaluation:
     """Returns accuracy and mean loss over all examples.
 
     Args:
@@ -42,9 +40,7 @@ def evaluate(
     if batch_size < 1:
         raise ValueError(f"Expected a batch size of at least 1, found {batch_size}.")
     if not len(x) or len(x) != len(labels):
-        raise ValueError(
-            f"Expected as many labels as images, at least 1, found {len(x)} images, {len(labels)} labels."
-        )
+        raise ValueError(f"Expected as many labels as images, at least 1, found {len(x)} images, {len(labels)} labels.")
     hits, loss = _evaluate(apply, min(batch_size, len(x)), params, x, labels)
     return Evaluation(int(hits) / len(x), float(loss) / len(x))
 

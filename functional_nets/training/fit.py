@@ -121,9 +121,7 @@ def fit(
         number = jnp.asarray(first_epoch)
         if (count, part) not in programs:
             start = time.perf_counter()
-            epoch = make_epoch(
-                train_step, num_examples, batch_size, shuffle=shuffle, steps=part, sharding=sharding
-            )
+            epoch = make_epoch(train_step, num_examples, batch_size, shuffle=shuffle, steps=part, sharding=sharding)
             jitted = jax.jit(make_epochs(epoch, count), donate_argnums=0)
             programs[count, part] = jitted.lower(state, data, key, number).compile()
             compile_seconds += time.perf_counter() - start
@@ -147,9 +145,7 @@ def fit(
     return FitResult(state.params, state, history, every_loss, compile_seconds, train_seconds)
 
 
-def _schedule(
-    done: int, total: int, per_epoch: int, per_report: int
-) -> Iterator[tuple[int, int, range | None]]:
+def _schedule(done: int, total: int, per_epoch: int, per_report: int) -> Iterator[tuple[int, int, range | None]]:
     """Yields, per report, its first epoch, how many epochs it takes, and which steps if part of one."""
     epoch, begun = divmod(done, per_epoch)
     while done < total:
@@ -173,12 +169,8 @@ def _total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
     return value * per_epoch if steps is None else value
 
 
-def _raise_on_non_finite(
-    losses: np.ndarray, step: int, epoch: int, num_examples: int, batch_size: int
-) -> None:
+def _raise_on_non_finite(losses: np.ndarray, step: int, epoch: int, num_examples: int, batch_size: int) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         first = step - len(losses) + int(bad[0])
-        raise NonFiniteLossError(
-            first, first // steps_per_epoch(num_examples, batch_size) + 1, float(losses[bad[0]])
-        )
+        raise NonFiniteLossError(first, first // steps_per_epoch(num_examples, batch_size) + 1, float(losses[bad[0]]))

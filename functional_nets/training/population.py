@@ -78,8 +78,7 @@ def fit_population(
         raise ValueError(f"Expected epochs_per_program of at least 1, found {epochs_per_program}.")
     if epochs < 1 or epochs % epochs_per_program:
         raise ValueError(
-            f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, at least 1, "
-            f"found {epochs}."
+            f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, at least 1, found {epochs}."
         )
     data = jax.device_put(data)
     hyperparameters = hyperparameters or {}
@@ -111,6 +110,4 @@ def fit_population(
         evaluations.append(jax.tree.map(np.asarray, evaluation))
     train_seconds = time.perf_counter() - start
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *evaluations)
-    return PopulationResult(
-        state.params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked
-    )
+    return PopulationResult(state.params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked)

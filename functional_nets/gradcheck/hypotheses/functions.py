@@ -91,9 +91,7 @@ def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Any:
     return found.get(x, np.zeros_like(program.values[y]))
 
 
-def derivatives(
-    evidence: Evidence, position: int, x: int, y: int, d: Any, curved: bool
-) -> Iterator[Hypothesis]:
+def derivatives(evidence: Evidence, position: int, x: int, y: int, d: Any, curved: bool) -> Iterator[Hypothesis]:
     """Yields the mistakes of the table at a function from value x to value y with derivative d."""
     program = evidence.program
     values = program.values

@@ -127,8 +127,7 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
 
         def gradient(rate: float = rate, terms: Sequence[Any] = terms) -> list[Any]:
             return [
-                right + rate * terms[leaf] if leaf in wrong else right
-                for leaf, right in enumerate(evidence.reference)
+                right + rate * terms[leaf] if leaf in wrong else right for leaf, right in enumerate(evidence.reference)
             ]
 
         text = f"{rate:.6g} times {name} is added, as by weight decay, and the loss has no such term"

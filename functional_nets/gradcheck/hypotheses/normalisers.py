@@ -173,7 +173,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
 
 
 def _log_sum_exp(evidence: Evidence) -> Iterator[Hypothesis]:
-    """log Σ exp x, whose gradient is g softmax(x)."""
+    """Log Σ exp x, whose gradient is g softmax(x)."""
     program = evidence.program
     producer = {n: p for p in evidence.active for n in program.nodes[p].outputs}
     for position in evidence.active:
@@ -309,9 +309,7 @@ def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
                 delta = {found.x: wrong - right}
                 yield Hypothesis("wrong_axis", found.position, text, 0.3, delta, _pulled(evidence, found, delta))
             yield Hypothesis("wrong_axis", found.position, text, 0.35, None, _whole(evidence, found, axes, axes))
-            yield Hypothesis(
-                "wrong_axis", found.position, text, 0.4, None, _whole(evidence, found, axes, found.axes)
-            )
+            yield Hypothesis("wrong_axis", found.position, text, 0.4, None, _whole(evidence, found, axes, found.axes))
 
 
 def _pulled(evidence: Evidence, found: Found, delta: dict[int, Any]) -> Callable[[], list[Any]]:

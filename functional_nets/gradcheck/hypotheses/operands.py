@@ -162,9 +162,7 @@ def _is_mask(value: Any) -> bool:
     return len(np.unique(value)) == 2 and bool(np.any(value == 0))
 
 
-def _choices(
-    evidence: Evidence, position: int, g: Any, y: Any, inputs: tuple[Any, ...]
-) -> Iterator[Hypothesis]:
+def _choices(evidence: Evidence, position: int, g: Any, y: Any, inputs: tuple[Any, ...]) -> Iterator[Hypothesis]:
     """A choice between two arrays: each gets the gradient where it was chosen."""
     which, rest = inputs[0], inputs[1:]
     if np.asarray(which).dtype != bool or len(rest) != 2:

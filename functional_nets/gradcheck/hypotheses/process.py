@@ -57,10 +57,7 @@ def _fitted_step(evidence: Evidence, by: Sequence[Any]) -> float | None:
             {number: program.values[number] - step * g for number, g in zip(program.leaves, by, strict=True)},
         )
         return np.concatenate(
-            [
-                ((found[leaf] - evidence.given[leaf]) / evidence.scales[leaf]).ravel()
-                for leaf in evidence.compared
-            ]
+            [((found[leaf] - evidence.given[leaf]) / evidence.scales[leaf]).ravel() for leaf in evidence.compared]
         )
 
     with np.errstate(all="ignore"):

@@ -164,9 +164,7 @@ def _windows(evidence: Evidence, position: int, node: Node) -> Found:
         yield kind, text, cost, entry[kept]
 
 
-def _in_windows(
-    evidence: Evidence, position: int, node: Node, x: Any, size: Any, strides: Any
-) -> Found:
+def _in_windows(evidence: Evidence, position: int, node: Node, x: Any, size: Any, strides: Any) -> Found:
     g = np.asarray(evidence.cotangents_of(position))
     y = evidence.program.values[node.outputs[0]]
     every, ties, averaged, first, last = (np.zeros(x.shape) for _ in range(5))
@@ -253,8 +251,11 @@ def _moved(evidence: Evidence, position: int, node: Node) -> Found:
         text = "the gradient is reshaped where it must be transposed back"
         yield "transposed", text, 0.6, np.reshape(g, x.shape)
         yield "transposed", "the gradient is not transposed back", 0.6, g
-        yield "transposed", "the axes are permuted the same way again, not back", 0.7, np.transpose(
-            g, node.params["permutation"]
+        yield (
+            "transposed",
+            "the axes are permuted the same way again, not back",
+            0.7,
+            np.transpose(g, node.params["permutation"]),
         )
         return
     text = "the elements are laid out in another order (column by column) on the way back"
