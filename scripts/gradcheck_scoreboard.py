@@ -54,9 +54,7 @@ def _too_long(signum, frame):
 def _judge(case, row, report) -> dict:
     causes = list(report.causes)
     first = causes[0] if causes else None
-    place = (
-        [str(pathlib.Path(first.file).resolve()), first.line] if first is not None and first.file else None
-    )
+    place = [str(pathlib.Path(first.file).resolve()), first.line] if first is not None and first.file else None
     expected = [[file, line] for file, line in row["lines"]]
     return {
         "ok": bool(report.ok),
@@ -143,19 +141,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", metavar="TEXT", default="", help="only cases whose id contains TEXT")
     parser.add_argument("--half", choices=("open", "held-out", "both"), default="both")
-    parser.add_argument(
-        "--misses", choices=("open", "both", "none"), default="open", help="whose misses to list"
-    )
+    parser.add_argument("--misses", choices=("open", "both", "none"), default="open", help="whose misses to list")
     parser.add_argument("--verbose", action="store_true", help="print the whole report of a miss")
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="write every verdict to FILE")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
-    parser.add_argument(
-        "--limit", type=int, default=120, help="seconds after which a case is a miss (default 120)"
-    )
+    parser.add_argument("--limit", type=int, default=120, help="seconds after which a case is a miss (default 120)")
     parser.add_argument("--x64", action="store_true", help="with jax_enable_x64, which is off by default")
-    parser.add_argument(
-        "--rivals", action="store_true", help="also try check_grads of JAX and gradcheck of PyTorch"
-    )
+    parser.add_argument("--rivals", action="store_true", help="also try check_grads of JAX and gradcheck of PyTorch")
     options = parser.parse_args()
 
     from gradcheck_cases.collection import CASES
@@ -166,9 +158,7 @@ def main() -> None:
     rows = run(ids, options.jobs, options.x64, options.limit)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
-    shown = [
-        row for row in rows if options.misses == "both" or (options.misses == "open" and not row["held_out"])
-    ]
+    shown = [row for row in rows if options.misses == "both" or (options.misses == "open" and not row["held_out"])]
     print_misses(shown, options.verbose)
     print_mistakes([row for row in rows if row["is_wrong"]])
     for title, half in (("Open half", False), ("Held-out half", True)):

@@ -145,9 +145,7 @@ class BookLoss(SoftmaxWithLoss):
 class Net:
     """The book's network, of any layers."""
 
-    def __init__(
-        self, rng, activation=Relu, last=SoftmaxWithLoss, second=Affine, std=0.8, sizes=(5, 4, 4, 3)
-    ):
+    def __init__(self, rng, activation=Relu, last=SoftmaxWithLoss, second=Affine, std=0.8, sizes=(5, 4, 4, 3)):
         self.params = {}
         for i in range(1, len(sizes)):
             self.params[f"w{i}"] = std * rng.normal(size=(sizes[i - 1], sizes[i]))

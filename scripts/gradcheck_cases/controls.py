@@ -173,9 +173,7 @@ def lasso_gradient(w, x, t):
 
 rng = np.random.default_rng(11)
 features, targets = rng.normal(size=(20, 3)), rng.normal(size=20)
-add(
-    "lasso/one_weight_is_zero", lasso_loss_fn, np.array([0.5, 0.0, -1.0]), (features, targets), lasso_gradient
-)
+add("lasso/one_weight_is_zero", lasso_loss_fn, np.array([0.5, 0.0, -1.0]), (features, targets), lasso_gradient)
 add("lasso/all_weights_zero", lasso_loss_fn, np.zeros(3), (features, targets), lasso_gradient)
 
 

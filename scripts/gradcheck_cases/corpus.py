@@ -99,9 +99,7 @@ class Network(NamedTuple):
 
         return register
 
-    def right(
-        self, single: bool = False, called: bool = False, seed: int = 0, n: int | None = None
-    ) -> Callable:
+    def right(self, single: bool = False, called: bool = False, seed: int = 0, n: int | None = None) -> Callable:
         """Register the function below as another right gradient of this network."""
 
         def register(function: Callable) -> Callable:

@@ -41,16 +41,12 @@ def grads(params, ratings, known):
     """The error goes to both factors."""
     users, items, user_bias, item_bias, mean = params
     d = known * (users @ items.T + user_bias[:, None] + item_bias + mean - ratings)
-    return Factors(
-        d @ items + RIDGE * users, d.T @ users + RIDGE * items, d.sum(axis=1), d.sum(axis=0), d.sum()
-    )
+    return Factors(d @ items + RIDGE * users, d.T @ users + RIDGE * items, d.sum(axis=1), d.sum(axis=0), d.sum())
 
 
 def error_of(params, ratings):
     """Predictions minus ratings, known or not."""
-    return (
-        params.users @ params.items.T + params.user_bias[:, None] + params.item_bias + params.mean - ratings
-    )
+    return params.users @ params.items.T + params.user_bias[:, None] + params.item_bias + params.mean - ratings
 
 
 net = Network("factorisation", loss_fn, inputs, grads, batch=5)

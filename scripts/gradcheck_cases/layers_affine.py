@@ -111,7 +111,7 @@ class AffineKeepsTheFirstBatch:
         return np.dot(dout, self.w.T)
 
 
-@layer("scale", inputs=matrix, init=square)
+@layer("scale", "wrong_reduction", inputs=matrix, init=square)
 class AffineAverages:
     """Divides by the batch size, which the loss does already."""
 

@@ -97,9 +97,7 @@ class SoftmaxDiagonal:
         return dout * self.out * (1 - self.out)
 
 
-@layer(
-    "scale", inputs=lambda rng: (rng.normal(size=(4, 3)),), init=lambda rng: (rng.uniform(size=(4, 3)) > 0.4,)
-)
+@layer("scale", inputs=lambda rng: (rng.normal(size=(4, 3)),), init=lambda rng: (rng.uniform(size=(4, 3)) > 0.4,))
 class DropoutNotRescaled:
     """Inverted dropout in forward, plain in backward."""
 
@@ -243,7 +241,7 @@ class ConvolutionOverlapsOverwritten(_Convolution):
         return col2im(dout @ self.w.reshape(len(self.w), -1), self.x.shape, 2, add=False)
 
 
-@layer("permuted", inputs=images, init=filters)
+@layer("permuted", "transposed", inputs=images, init=filters)
 class ConvolutionChannelsMixedUp(_Convolution):
     """`dout.reshape(-1, FN)` without moving the channels to the end first."""
 

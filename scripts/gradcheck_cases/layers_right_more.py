@@ -178,9 +178,7 @@ class MaxPooling:
     def forward(self, x):
         n, c, h, w = x.shape
         self.shape = x.shape
-        tiles = (
-            x.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // 2, w // 2, 4)
-        )
+        tiles = x.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // 2, w // 2, 4)
         self.arg_max = tiles.argmax(axis=-1)
         return tiles.max(axis=-1)
 

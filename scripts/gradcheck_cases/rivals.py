@@ -41,9 +41,7 @@ def check_grads(loss_fn: Callable, params: Any, args: tuple, manual: Any) -> Non
         return loss_fn(params, *args)
 
     def backward(_, g):
-        given = jax.pure_callback(
-            lambda: jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), manual), shapes
-        )
+        given = jax.pure_callback(lambda: jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), manual), shapes)
         return (jax.tree.map(lambda leaf: g * leaf, given),)
 
     loss.defvjp(lambda params: (loss(params), None), backward)

@@ -40,9 +40,7 @@ def loss_fn(params, xs, labels):
 
 def inputs(rng, n):
     """Five steps, 2 features, 4 units, 3 classes."""
-    params = Cell(
-        rng.normal(size=(2, 4)), rng.normal(size=(4, 4)), rng.normal(size=4), rng.normal(size=(4, 3))
-    )
+    params = Cell(rng.normal(size=(2, 4)), rng.normal(size=(4, 4)), rng.normal(size=4), rng.normal(size=(4, 3)))
     return params, (rng.normal(size=(5, n, 2)), np.arange(n) % 3)
 
 

@@ -92,9 +92,7 @@ def numerical(layer, inputs, douts):
     """Central differences of Σ dout · forward by every input and parameter."""
     names = [name for name in vars(layer) if isinstance(getattr(layer, name), np.ndarray)]
     names = [name for name in ("w", "b", "gamma", "beta") if name in names]
-    arrays = {i: x for i, x in enumerate(inputs) if x.dtype.kind == "f"} | {
-        n: getattr(layer, n) for n in names
-    }
+    arrays = {i: x for i, x in enumerate(inputs) if x.dtype.kind == "f"} | {n: getattr(layer, n) for n in names}
 
     def value():
         return float(np.sum(layer.forward(*[x.copy() for x in inputs]) * douts))
@@ -116,9 +114,7 @@ def numerical(layer, inputs, douts):
 def backward_values(layer, dout):
     dx = layer.backward(dout.copy())
     given = dict(enumerate(dx if isinstance(dx, tuple) else (dx,)))
-    given |= {
-        name: getattr(layer, f"d{name}") for name in ("w", "b", "gamma", "beta") if hasattr(layer, f"d{name}")
-    }
+    given |= {name: getattr(layer, f"d{name}") for name in ("w", "b", "gamma", "beta") if hasattr(layer, f"d{name}")}
     return {key: np.array(value) for key, value in given.items() if value is not None}
 
 
