@@ -89,10 +89,10 @@ def not_the_same_twice(rehearsal: Rehearsal, slack: float) -> Iterator[Breach]:
     gradients = {target.stored for target in rehearsal.targets}
     returned = [n for n, t in enumerate(rehearsal.targets) if t.stored is None]
     stored = {path for path in before if any(g and path[: len(g)] == g for g in gradients)}
-    changed = [
-        path for path in before if path not in stored and before[path] != after.get(path, before[path])
-    ]
+    changed = [path for path in before if path not in stored and before[path] != after.get(path, before[path])]
     spoiled = tuple(n for n in returned if not same(first[n], second[n], slack))
+    if spoiled and not changed:
+        rehearsal.notes.append("backward gives another gradient each time it is called: does it draw random numbers?")
     if not spoiled or not changed:
         return
     ran = rehearsal.forward()
@@ -145,9 +145,7 @@ def first_batch_kept(rehearsal: Rehearsal, slack: float) -> Iterator[Breach]:
         return
     keepers = set(_accumulators(rehearsal))
     wrong = tuple(
-        n
-        for n, (a, b) in enumerate(zip(right, found, strict=True))
-        if n not in keepers and not same(a, b, slack)
+        n for n, (a, b) in enumerate(zip(right, found, strict=True)) if n not in keepers and not same(a, b, slack)
     )
     if wrong:
         where = method_line(rehearsal.layer, "forward")
@@ -182,16 +180,10 @@ def not_linear(rehearsal: Rehearsal, slack: float) -> Iterator[Breach]:
     if not wrong:
         return
     target = rehearsal.targets[wrong[0]]
-    where = (
-        returned_line(rehearsal.layer, "backward", target.returned or 0)
-        if target.returned is not None
-        else None
-    )
+    where = returned_line(rehearsal.layer, "backward", target.returned or 0) if target.returned is not None else None
     names = ", ".join(rehearsal.targets[n].name for n in wrong)
     if ignored:
-        text = (
-            f"backward ignores the upstream gradient dout in that of {names}: multiply by dout (chain rule)"
-        )
+        text = f"backward ignores the upstream gradient dout in that of {names}: multiply by dout (chain rule)"
     else:
         text = (
             f"the gradient of {names} is not linear in the upstream gradient dout, as every backward rule is: "

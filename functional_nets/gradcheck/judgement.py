@@ -11,7 +11,8 @@ from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.leaves import first_use, reshaped
 from functional_nets.gradcheck.numpy_code.slopes import Evaluate, between
 from functional_nets.gradcheck.precision import SAFETY, sensitivity
-from functional_nets.gradcheck.program import Program, active_nodes, gradient, walk
+from functional_nets.gradcheck.numpy_code.forwards import guards
+from functional_nets.gradcheck.program import Program, active_nodes, gradient, rerun, walk
 from functional_nets.gradcheck.report import Leaf
 from functional_nets.gradcheck.search import Candidate, search
 
@@ -87,9 +88,7 @@ def judge(
     """
     active = active_nodes(program, program.leaves)
     reference = [np.asarray(leaf) for leaf in gradient(program, walk(program, active))]
-    tolerances = [
-        max(narrowest, program.epsilon) * SAFETY * size for size in sensitivity(program, active, reference)
-    ]
+    tolerances = [max(narrowest, program.epsilon) * SAFETY * size for size in sensitivity(program, active, reference)]
     if measured:
         largest = max((float(np.max(np.abs(leaf), initial=0.0)) for leaf in reference), default=0.0)
         tolerances = [max(tolerance, MEASURED * max(largest, 1e-3)) for tolerance in tolerances]
@@ -126,17 +125,29 @@ def explain(
     """
     evidence = judgement.evidence
     found = list(_shapes(judgement))
-    wrong = tuple(evidence.wrong)
-    if not wrong:
+    if not evidence.wrong:
         return found
+    explained = _found(evidence, forwards, backwards)
+    for number, eps in {} if explained else guards(evidence.program).items():
+        # A loss is often guarded by log(y + ε) in forward only, whatever else is wrong.
+        without = evidence.program._replace(values=rerun(evidence.program, {number: np.zeros_like(eps)}))
+        other = Evidence(without, evidence.given, evidence.paths, evidence.tolerances)
+        beside = f" (beside that, it does not know of the {float(eps):g} in the logarithm)"
+        if other.wrong and not explained:
+            explained = [e._replace(text=e.text + beside) for e in _found(other, forwards, backwards)]
+    return [*found, *explained]
+
+
+def _found(evidence: Evidence, forwards: Sequence[Proposal], backwards: Sequence[Proposal]) -> list[Explanation]:
+    wrong = tuple(evidence.wrong)
     for propose, forward in [*((p, True) for p in forwards), *((p, False) for p in backwards)]:
         for hypothesis in propose(evidence):
             with np.errstate(all="ignore"):
                 result = hypothesis.result(evidence)
             if evidence.reproduces(result):
                 candidate = Candidate(hypothesis, evidence.residual(result))
-                return [*found, _explanation(candidate, wrong)._replace(forward=forward)]
-    return [*found, *(_explanation(candidate, wrong) for candidate in search(evidence))]
+                return [_explanation(candidate, wrong)._replace(forward=forward)]
+    return [_explanation(candidate, wrong) for candidate in search(evidence)]
 
 
 def _explanation(candidate: Candidate, leaves: tuple[int, ...]) -> Explanation:

@@ -6,13 +6,13 @@ import numpy as np
 
 from functional_nets.gradcheck.contracts import Breach, breaches, same
 from functional_nets.gradcheck.judgement import Explanation, Judgement, explain, judge
-from functional_nets.gradcheck.numpy_code import forwards, reads
+from functional_nets.gradcheck.numpy_code import axes, forwards, reads
 from functional_nets.gradcheck.numpy_code.attributes import arrays, at
 from functional_nets.gradcheck.numpy_code.randomness import repeatable
 from functional_nets.gradcheck.numpy_code.rehearsal import Rehearsal
 from functional_nets.gradcheck.numpy_code.source import method_line, returned_line, stored_line
 from functional_nets.gradcheck.precision import epsilon
-from functional_nets.gradcheck.program import Location, Program
+from functional_nets.gradcheck.program import Location, Node, Program
 from functional_nets.gradcheck.report import Cause, Report, Suspect
 
 FORWARD = {"wrong_loss"}  # Mistakes that show at a line of forward, wherever they were made.
@@ -71,8 +71,7 @@ def examine(rehearsal: Rehearsal, *, contracts: bool = True) -> Examination:
         [x for x in (*raw, *ran.inputs, *arrays(rehearsal.layer).values()) if isinstance(x, np.ndarray)]
     )
     given = [
-        np.zeros(np.shape(rehearsal.value(t))) if g is None else g
-        for g, t in zip(raw, rehearsal.targets, strict=True)
+        np.zeros(np.shape(rehearsal.value(t))) if g is None else g for g, t in zip(raw, rehearsal.targets, strict=True)
     ]
     evaluate = [lambda x, n=n: rehearsal.weighted({n: x}) for n in range(len(given))]
     judgement = judge(
@@ -99,13 +98,16 @@ def _causes(rehearsal: Rehearsal, judgement: Judgement, broken: list[Breach]) ->
         # With dout = 1, as at the end of a network, it makes no difference whether a loss uses it.
         beside = breach.harmless or (breach.kind == "upstream" and rehearsal.scalar)
         (last if beside else first).append(cause)
-    found = [
-        e
-        for e in (*_processes(rehearsal, judgement), *reworded(judgement))
-        if _fits(e, linear)
-    ]
+    found = [e for e in (*_left_over(rehearsal, judgement), *reworded(judgement)) if _fits(e, linear)]
+    found = found or _drawn_again(rehearsal, judgement)
     guesses = [_of_explanation(rehearsal, judgement.evidence.program, each) for each in found]
-    if not linear and not rehearsal.scalar and guesses and found[0].kind in ("upstream", "wrong_mask") and found[0].cost <= 1.5:
+    if (
+        not linear
+        and not rehearsal.scalar
+        and guesses
+        and found[0].kind in ("upstream", "wrong_mask")
+        and found[0].cost <= 1.5
+    ):
         return [guesses[0], *first, *guesses[1:], *last]
     if found and (found[0].cost <= 0.7 or rehearsal.scalar or not last):
         return [*first, *guesses, *last]
@@ -116,28 +118,34 @@ def reworded(judgement: Judgement) -> list[Explanation]:
     """Returns what reproduces a wrong gradient, in the words that fit a layer."""
     program = judgement.evidence.program
     found = []
-    for each in explain(judgement, [forwards.propose], [reads.propose]):
+    for each in explain(judgement, [forwards.propose], [reads.propose, axes.propose]):
         node = None if each.position is None else program.nodes[each.position]
         factors = {program.leaves[n] for n in each.leaves}
-        if each.kind == "permuted" and "exchanged" in each.text and any(
-            n.op in ("mul", "dot_general") and set(n.inputs) == factors for n in program.nodes
+        if (
+            each.kind == "permuted"
+            and "exchanged" in each.text
+            and any(n.op in ("mul", "dot_general") and set(n.inputs) == factors for n in program.nodes)
         ):
             text = "the gradient of each factor has the other factor; here each has itself"
             each = each._replace(kind="wrong_operand", text=text)
         elif each.kind == "transposed" and node is not None and np.ndim(program.values[node.inputs[0]]) > 2:
             each = each._replace(kind="permuted")  # No matrix: axes in another order.
+        elif each.kind == "wrong_operand" and "left out" in each.text and node is not None and _masked(program, node):
+            each = each._replace(kind="wrong_mask", text="the mask that forward multiplies by is missing: multiply by it")
         found.append(each)
     return found
+
+
+def _masked(program: Program, node: Node) -> bool:
+    """Whether an operation multiplies by zeros and another number, and nothing else."""
+    made = {number for other in program.nodes for number in other.outputs}
+    masks = (np.unique(program.values[n]) for n in node.inputs if n not in made and n not in program.leaves)
+    return node.op == "mul" and any(len(mask) == 2 and mask[0] == 0 for mask in masks)
 
 
 def _fits(explanation: Explanation, linear: bool) -> bool:
     """Whether an explanation agrees with what linearity has shown."""
     return not linear or explanation.kind != "upstream" or "ignored" not in explanation.text
-
-
-def _processes(rehearsal: Rehearsal, judgement: Judgement) -> list[Explanation]:
-    """Mistakes that show in what the layer held before: gradients and caches of another pass."""
-    return [*_left_over(rehearsal, judgement), *_drawn_again(rehearsal, judgement)]
 
 
 def _left_over(rehearsal: Rehearsal, judgement: Judgement) -> list[Explanation]:
@@ -154,14 +162,17 @@ def _left_over(rehearsal: Rehearsal, judgement: Judgement) -> list[Explanation]:
 
 
 def _drawn_again(rehearsal: Rehearsal, judgement: Judgement) -> list[Explanation]:
-    """Zeros at other places than they should be, and where neither is zero the right number."""
+    """The upstream gradient times a constant where a mask is on, and the mask is not that of forward."""
     found = []
     for n in judgement.evidence.wrong:
         given, right = judgement.evidence.given[n], judgement.evidence.reference[n]
-        both = (given != 0) & (right != 0)
-        moved = (given == 0) != (right == 0)
-        if np.any(moved) and np.count_nonzero(both) > 1 and same(given[both], right[both], 1e-9):
-            text = f"the mask in the gradient of {rehearsal.targets[n].name} is another than that of forward: keep that one"
+        dout = rehearsal.douts[0]
+        if np.shape(dout) != np.shape(right):
+            continue
+        with np.errstate(all="ignore"):
+            slopes = [part[part != 0] / dout[part != 0] for part in (given, right)]
+        if all(part.size and np.ptp(part) <= 1e-6 * np.max(np.abs(part)) for part in slopes):
+            text = "the mask is another than that of forward, drawn or computed anew: keep that one for backward"
             found.append(Explanation("wrong_mask", None, text, 0.0, 0.5, (n,)))
     return found if len(found) == len(judgement.wrong) else []
 

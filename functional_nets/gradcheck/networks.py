@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from functional_nets.gradcheck.contracts import Breach, accumulated, input_changed, upstream_changed
 from functional_nets.gradcheck.judgement import Judgement, judge
 from functional_nets.gradcheck.layers import examine, reworded
@@ -137,7 +135,8 @@ class _Examined:
                 causes.setdefault((cause.mistake, cause.file, cause.line), kept)
             if not report.ok and not report.causes:
                 self._suspects = (*self._suspects, *report.suspects)
-        return list(causes.values())
+        # Where a loss is guarded by log(y + ε), that alone is wrong by no more than ε: seldom what is looked for.
+        return sorted(causes.values(), key=lambda cause: cause.mistake == "wrong_loss")
 
     def _whole(self, wrong: tuple[str, ...]) -> list[Cause]:
         """All layers are right by themselves: what is wrong is how `gradient` puts them together."""
@@ -173,8 +172,6 @@ class _Examined:
         return notes
 
 
-def _cause(
-    kind: str, name: str, where: Location | None, leaves: tuple[str, ...], residual: float, text: str
-) -> Cause:
+def _cause(kind: str, name: str, where: Location | None, leaves: tuple[str, ...], residual: float, text: str) -> Cause:
     file, line = (where.file, where.line) if where else (None, None)
     return Cause(kind, name, file, line, leaves, residual, text)

@@ -13,7 +13,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.normalisers import Axes, Found, recognised
-from functional_nets.gradcheck.program import Node, Values, gradient, walk
+from functional_nets.gradcheck.program import Node, Program, Values, gradient, walk
 
 SUMS_TO_ONE = {"softmax", "log_softmax"}
 TINY = 1e-2  # A constant that is added to keep a logarithm from -∞ is no larger.
@@ -21,7 +21,8 @@ TINY = 1e-2  # A constant that is added to keep a logarithm from -∞ is no larg
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields the backward of each forward pass that was meant, at the values of the one that ran."""
-    guards = guarded_logs(evidence)
+    yield from _without_logarithm(evidence)
+    logs_ = guarded_logs(evidence)
     for found in recognised(evidence):
         if found.normaliser.name not in SUMS_TO_ONE:
             continue
@@ -32,7 +33,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
                 f"over {over(axes, ndim)}, and the backward pass is that of {over(axes, ndim)}: in forward, take the "
                 f"maximum and the sum along axis {axes[0] if len(axes) == 1 else axes} with keepdims=True"
             )
-            for logs in ((), guards) if guards else ((),):
+            for logs in ((), logs_) if logs_ else ((),):
                 yield _hypothesis(evidence, found, axes, logs, text)
 
 
@@ -50,8 +51,7 @@ def guarded_logs(evidence: Evidence) -> tuple[int, ...]:
     return tuple(
         position
         for position in evidence.active
-        if program.nodes[position].op == "log"
-        and guard(makers.get(program.nodes[position].inputs[0]), program.values)
+        if program.nodes[position].op == "log" and guard(makers.get(program.nodes[position].inputs[0]), program.values)
     )
 
 
@@ -61,6 +61,34 @@ def guard(node: Node | None, values: Values) -> float:
         return 0.0
     small = [float(values[number]) for number in node.inputs if np.ndim(values[number]) == 0]
     return next((value for value in small if 0 < value <= TINY), 0.0)
+
+
+def guards(program: Program) -> dict[int, Any]:
+    """Returns the small constants that are added in front of a logarithm, by number."""
+    makers = {number: node for node in program.nodes for number in node.outputs}
+    found = {}
+    for node in program.nodes:
+        inner = makers.get(node.inputs[0]) if node.op == "log" else None
+        if guard(inner, program.values) and inner is not None:
+            for number in inner.inputs:
+                if np.ndim(program.values[number]) == 0 and 0 < program.values[number] <= TINY:
+                    found[number] = program.values[number]
+    return found
+
+
+def _without_logarithm(evidence: Evidence) -> Iterator[Hypothesis]:
+    """The backward of a loss with log y, where forward has y."""
+    program = evidence.program
+    for position in evidence.active:
+        node = program.nodes[position]
+        for number in node.inputs if node.op == "mul" else ():
+            y = program.values[number]
+            if number in evidence.cotangents and len(evidence.uses.get(number, ())) == 1 and np.ndim(y) > 0:
+                if not np.all((y > 0) & (y <= 1)):
+                    continue
+                g = evidence.cotangents[number]
+                text = "the loss has no logarithm, and the backward pass is that of a loss with log y: take the log"
+                yield Hypothesis("wrong_loss", position, text, 0.3, {number: g / y - g})
 
 
 def over(axes: Axes, ndim: int) -> str:

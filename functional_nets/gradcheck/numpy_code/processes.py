@@ -59,17 +59,13 @@ def _added_up(stage: Stage, judgement: Judgement) -> Iterator[Fault]:
     more = [np.asarray(b, np.float64) - a for a, b in zip(first, second, strict=True)]
     again = [np.asarray(c, np.float64) - b for b, c in zip(second, third, strict=True)]
     grows = any(np.any(np.abs(m) > 1e-6 * np.max(np.abs(b), initial=0.0)) for m, b in zip(more, first, strict=True))
-    steady = all(
-        same(m, n, SLACK) or not np.any(np.abs(m) > 1e-12) for m, n in zip(more, again, strict=True)
-    )
+    steady = all(same(m, n, SLACK) or not np.any(np.abs(m) > 1e-12) for m, n in zip(more, again, strict=True))
     if grows and steady:
         text = (
             "each call of gradient adds to what the calls before have left: assign the gradients (=), "
             "or set them to zero first"
         )
-        explains = right(
-            [m if np.any(np.abs(m) > 1e-12) else f for m, f in zip(more, first, strict=True)], judgement
-        )
+        explains = right([m if np.any(np.abs(m) > 1e-12) else f for m, f in zip(more, first, strict=True)], judgement)
         yield Fault("accumulated", None, text, explains)
 
 
@@ -89,8 +85,7 @@ def _not_forward(stage: Stage, judgement: Judgement) -> Iterator[Fault]:
     stage.run(network, "loss")
     if right(stage.gradients(network), judgement):
         text = (
-            "gradient goes backward with what the layers keep of an earlier batch: "
-            "run self.loss(x, t) at its beginning"
+            "gradient goes backward with what the layers keep of an earlier batch: run self.loss(x, t) at its beginning"
         )
         yield Fault("stale", None, text, True)
 

@@ -85,9 +85,7 @@ class Recorder:
             if stretched and (operand.shape != () or operand.needs_gradient):
                 # As in a jaxpr, where broadcasting is an operation of its own: sums are forgotten there.
                 kept = tuple(range(len(shape) - len(operand.shape), len(shape)))
-                number = self.append(
-                    "broadcast_in_dim", [number], where, shape=shape, broadcast_dimensions=kept
-                )
+                number = self.append("broadcast_in_dim", [number], where, shape=shape, broadcast_dimensions=kept)
             inputs.append(number)
         try:
             output = self.append(record.primitive, inputs, where, **record.params)
@@ -95,9 +93,7 @@ class Recorder:
             raise NotRecordedError(str(error)) from error
         same = np.allclose(self.values[output], record.output.data, rtol=1e-9, atol=1e-300, equal_nan=True)
         if np.shape(self.values[output]) != shape or not same:
-            raise NotRecordedError(
-                f"{record.primitive} at {record.file}:{record.line} has another value by the tables"
-            )
+            raise NotRecordedError(f"{record.primitive} at {record.file}:{record.line} has another value by the tables")
         self.numbers[record.output] = output
 
     def weighted(self, outputs: Sequence[Any], weights: Sequence[Any]) -> int:

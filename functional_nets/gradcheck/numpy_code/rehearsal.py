@@ -85,11 +85,7 @@ class Rehearsal:
     def copies(self) -> list[Any]:
         """Returns the inputs anew, so that nobody can spoil them."""
         return [
-            np.asarray(x, np.float64)
-            if i in self._cast
-            else x.copy()
-            if isinstance(x, np.ndarray)
-            else duplicate(x)
+            np.asarray(x, np.float64) if i in self._cast else x.copy() if isinstance(x, np.ndarray) else duplicate(x)
             for i, x in enumerate(self.inputs)
         ]
 
@@ -217,32 +213,22 @@ class Rehearsal:
             self.notes.append(f"no gradient of {', '.join(without)} is kept: not checked")
         taken = {target.parameter for target in self.targets}
         self.targets += [
-            Target(p.name, None, None, p)
-            for p in learned
-            if p not in taken and p.name not in self._returned_names
+            Target(p.name, None, None, p) for p in learned if p not in taken and p.name not in self._returned_names
         ]
 
     def _inputs(self, returned: list[Any], learned: Sequence[Parameter]) -> list[Target]:
         names = self.names
         real = [i for i, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
-        numbers = [
-            i
-            for i, x in enumerate(self.inputs)
-            if np.asarray(x).dtype.kind in "fi" and not isinstance(x, bool)
-        ]
+        numbers = [i for i, x in enumerate(self.inputs) if np.asarray(x).dtype.kind in "fi" and not isinstance(x, bool)]
         self._returned_names: set[str] = set()
         if len(returned) == len(self.inputs):
             chosen = [i for i in range(len(returned)) if i in numbers and returned[i] is not None]
             pairs = [(i, i) for i in chosen if i in real or np.ndim(self.inputs[i]) == 0 or not real]
         elif len(returned) <= len(real):
-            pairs = [
-                (i, place) for place, i in enumerate(real[: len(returned)]) if returned[place] is not None
-            ]
+            pairs = [(i, place) for place, i in enumerate(real[: len(returned)]) if returned[place] is not None]
         else:
             first = (
-                real
-                if len(returned) - len(real) >= len(returned) - len(self.inputs)
-                else list(range(len(self.inputs)))
+                real if len(returned) - len(real) >= len(returned) - len(self.inputs) else list(range(len(self.inputs)))
             )
             pairs = [(i, place) for place, i in enumerate(first)]
         self._cast = {i for i, _ in pairs if i not in real}

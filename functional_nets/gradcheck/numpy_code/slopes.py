@@ -36,10 +36,7 @@ def between(evaluate: Evaluate, x: Any, given: Any, reference: Any, tolerance: f
         direction = np.zeros(given.shape)
         direction[tuple(index)] = 1.0
         low, high = sides(direction)
-        if (
-            high - low <= APART * scale
-            or not low - APART * scale <= given[tuple(index)] <= high + APART * scale
-        ):
+        if high - low <= APART * scale or not low - APART * scale <= given[tuple(index)] <= high + APART * scale:
             return False
     random = np.random.default_rng(3)
     where = np.zeros(given.shape, bool)

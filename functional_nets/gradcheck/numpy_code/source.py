@@ -37,9 +37,7 @@ def stored_line(subject: Any, method: str, name: Any) -> Location | None:
         tree = _tree(function)
         if tree is None:
             continue
-        lines = [
-            s for s in ast.walk(tree) if isinstance(s, _STORES) and any(_names(t, name) for t in _targets(s))
-        ]
+        lines = [s for s in ast.walk(tree) if isinstance(s, _STORES) and any(_names(t, name) for t in _targets(s))]
         if lines:
             last = max(lines, key=lambda statement: statement.lineno)
             return _located(function, _computed(tree, getattr(last, "value", None)) or last)
