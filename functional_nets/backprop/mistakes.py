@@ -196,7 +196,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def gate(y: Any, x: Any) -> Any:
-    """The factor that x is multiplied by in y = x · gate(x)."""
+    """Returns what x is multiplied by to give y."""
     return np.where(x == 0, 0.5, y / np.where(x == 0, 1, x))
 
 

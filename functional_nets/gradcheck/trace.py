@@ -44,7 +44,7 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
     `jit`, `remat`, `custom_jvp`, `custom_vjp` (as what it computes), `cond`, `scan` and `while` are entered.
 
     Raises:
-        ValueError: When the loss is no scalar, or a real number is missing from it.
+        ValueError: When the loss is no real scalar.
     """
     with jax.enable_x64(True):
         params, args = to_float64((params, args))
@@ -56,6 +56,8 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
                 f"Expected a loss that returns one scalar, found {found or 'nothing'}: "
                 "take the mean or the sum, and return no second value."
             )
+        if not jnp.issubdtype(outputs[0].dtype, jnp.floating):
+            raise ValueError(f"Expected a loss that returns one real number, found {outputs[0].dtype}.")
         tracer = _Tracer()
         leaves = [tracer.new(leaf) for leaf in jax.tree.leaves(params)]
         arguments = [tracer.new(leaf) for leaf in jax.tree.leaves(args)]
@@ -106,8 +108,9 @@ class _Tracer:
         for equation in jaxpr.eqns:
             inputs = [read(atom) for atom in equation.invars]
             for variable in equation.outvars:
-                if jnp.issubdtype(variable.aval.dtype, jnp.floating):
-                    self.epsilon = max(self.epsilon, float(jnp.finfo(variable.aval.dtype).eps) / 2)
+                dtype = getattr(variable.aval, "dtype", None)
+                if dtype is not None and jnp.issubdtype(dtype, jnp.floating):
+                    self.epsilon = max(self.epsilon, float(jnp.finfo(dtype).eps) / 2)
             outputs = self.equation(equation, inputs, user_line(equation) or where)
             numbers.update(zip(equation.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
@@ -223,7 +226,7 @@ def user_line(equation: Any) -> Location | None:
         file = frame.file_name
         if file == __file__:
             break  # What called the trace is not part of the loss.
-        if file.startswith(JAX) or file.startswith("<"):
+        if file.startswith((JAX, "<")):
             continue
         location = Location(file, frame.line_num, frame.function_name.rpartition(".")[2])
         if not file.startswith((HERE, *LIBRARIES)):

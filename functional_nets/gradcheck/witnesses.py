@@ -1,12 +1,17 @@
 """Gradients of the same loss by ways that share no code with the backward walk: `jax.grad` and differences."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from functional_nets.gradcheck.trace import to_float64
+
+
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""The gradient is computed once: compiling it takes longer than running it."""
 
 
 class Difference(NamedTuple):
@@ -25,14 +30,21 @@ class Difference(NamedTuple):
 
 def jax_gradient(loss_fn: Callable[..., Any], params: Any, *args: Any) -> list[Any]:
     """Returns `jax.grad` of the loss in float64, leaf by leaf."""
+    return jax_value_and_gradient(loss_fn, params, *args)[1]
+
+
+def jax_value_and_gradient(loss_fn: Callable[..., Any], params: Any, *args: Any) -> tuple[float, list[Any]]:
+    """Returns the loss and `jax.grad` of it in float64, leaf by leaf; zeros for a leaf of integers."""
     with jax.enable_x64(True):
         params, args = to_float64((params, args))
-        grads = jax.grad(loss_fn, allow_int=True)(params, *args)
-        return [
-            np.asarray(leaf, np.float64) if np.asarray(leaf).dtype.kind == "f" else np.zeros(np.shape(leaf))
-            if leaf.dtype == jax.dtypes.float0 else np.asarray(leaf)
+        # A function of its own, lest JAX find the trace of an earlier call: a loss may change from call to call.
+        compiled = jax.jit(lambda *inputs: jax.value_and_grad(loss_fn, allow_int=True)(*inputs), compiler_options=QUICKLY)
+        value, grads = compiled(params, *args)
+        found = [
+            np.zeros(np.shape(leaf)) if leaf.dtype == jax.dtypes.float0 else np.asarray(leaf)
             for leaf in jax.tree.leaves(grads)
-        ]  # fmt: skip
+        ]
+    return float(value), found
 
 
 def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args: Any, seed: int = 0) -> Difference:
@@ -49,7 +61,9 @@ def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args
             if np.asarray(leaf).dtype.kind == "f" else np.zeros(np.shape(leaf))
             for leaf in leaves
         ]  # fmt: skip
-        compiled = jax.jit(lambda leaves: loss_fn(jax.tree.unflatten(structure, leaves), *args))
+        compiled = jax.jit(
+            lambda leaves: loss_fn(jax.tree.unflatten(structure, leaves), *args), compiler_options=QUICKLY
+        )
 
         def along(step: float) -> float:
             moved = [
@@ -63,8 +77,6 @@ def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args
         for step in (1e-3, 1e-4, 1e-5, 1e-6):
             slopes.append(((along(step) - along(-step)) / (2 * step), value * 4e-16 / step))
     slope = float(sum(np.vdot(g, part).real for g, part in zip(grads, direction, strict=True)))
-    estimates = [
-        (abs(a - b) + noise, b) for (a, _), (b, noise) in zip(slopes, slopes[1:], strict=False)
-    ]
+    estimates = [(abs(a - b) + noise, b) for (a, _), (b, noise) in pairwise(slopes)]
     error, measured = min(estimates)
     return Difference(slope, measured, error)

@@ -70,10 +70,9 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
             text = f"this is the gradient of the loss in logarithms to the base {words}: use the natural logarithm"
             return hypothesis("wrong_loss", text, 0.5 if _trunk(evidence, node) else 0.7)
     literal = _literal(evidence, node, rounded)
-    if _everywhere(evidence) and natural and rounded > 1 and _close(rounded, round(rounded)) and literal is None:
-        if not _squares(node) and round(rounded) in (2, 3) and position == evidence.active[-1]:
-            text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
-            return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
+    if rounded in (2, 3) and literal is None and position == evidence.active[-1] and _everywhere(evidence):
+        text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
+        return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
     cost = 1.5 + _far(evidence, position, place) + (0.0 if natural else 3.0)
     if literal is not None:
         cost, name = 0.2, literal

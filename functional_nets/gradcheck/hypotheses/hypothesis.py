@@ -31,7 +31,8 @@ class Hypothesis(NamedTuple):
         """Returns the whole gradient that one gets by making the mistake."""
         if self.gradient is not None:
             return self.gradient()
-        assert self.delta is not None and self.position is not None
+        assert self.delta is not None, "a hypothesis changes cotangents or says what gradient it gives"
+        assert self.position is not None, "cotangents change at a node"
         return evidence.pulled(self.delta, self.position)
 
     def signature(self, evidence: Evidence) -> np.ndarray | None:

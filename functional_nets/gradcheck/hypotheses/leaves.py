@@ -81,8 +81,9 @@ def _added(evidence: Evidence, leaf: int, position: int | None) -> Iterator[Hypo
         constant = float(error.flat[0])
         text = f"a constant {constant:.6g} is added to every element"
         yield _single(evidence, leaf, position, "extra_term", text, 1.6, evidence.reference[leaf] + constant * ones)
-    row = np.flatnonzero(np.any(np.reshape(error != 0, (error.shape[0], -1)), axis=1)) if error.ndim else []
-    if error.ndim and len(row) == 1 and error.shape[0] > 2 and not np.any(evidence.given[leaf][row[0]]):
+    rows = np.reshape(error != 0, (len(error), -1)) if error.ndim else np.zeros((0, 1), bool)
+    row = np.flatnonzero(np.any(rows, axis=1))
+    if len(row) == 1 and error.shape[0] > 2 and not np.any(evidence.given[leaf][row[0]]):
         array = evidence.reference[leaf].copy()
         array[row[0]] = 0
         text = f"row {row[0]} is left at zero: a loop that starts or ends one too early"

@@ -5,6 +5,7 @@ Mistakes that are made at each step compound, so these hypotheses have no quick 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.functions import regions, slope
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.program import Foreign, Node, Values, entries, gradient, is_real, walk
+from functional_nets.gradcheck.program import Foreign, Location, Node, Values, entries, gradient, is_real, walk
 
 Entry = Callable[[Node, Any, Values], tuple[Any, ...]]
 FACTORS = ((0.0, "missing_term", 0.8), (-1.0, "sign", 1.2), (2.0, "scale", 1.4), (0.5, "scale", 1.5))
@@ -44,7 +45,8 @@ def groups(evidence: Evidence) -> list[list[int]]:
     found = defaultdict(list)
     wrong = frozenset(evidence.wrong)
     active = set(evidence.active)
-    previous, counts = None, defaultdict(int)
+    previous: Location | None = None
+    counts: dict[str, int] = defaultdict(int)
     for position, node in enumerate(evidence.program.nodes):
         if node.where != previous:
             previous, counts = node.where, defaultdict(int)
@@ -107,7 +109,7 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
     )
     for bound in BOUNDS:
         text = f"the upstream gradient is clipped to [-{bound}, {bound}]"
-        clip = with_g(lambda g, bound=bound: np.clip(g, -bound, bound))
+        clip = with_g(partial(np.clip, a_min=-bound, a_max=bound))
         yield _everywhere(evidence, positions, "upstream", text, 1.8, clip)
         if node.op == "dot_general":
             text = f"the gradient is clipped to [-{bound}, {bound}] on its way to the step before"
@@ -135,7 +137,7 @@ def _operands(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
         for a in range(np.ndim(value)):
             for b in range(a):
                 if np.shape(value)[a] == np.shape(value)[b]:
-                    turn = _substituted(place, lambda x, a=a, b=b: np.swapaxes(x, a, b))
+                    turn = _substituted(place, partial(np.swapaxes, axis1=a, axis2=b))
                     text = "a factor is transposed here, or not transposed where it must be"
                     yield _everywhere(evidence, positions, "transposed", text, 0.7, turn)
         if node.op in ("mul", "dot_general"):

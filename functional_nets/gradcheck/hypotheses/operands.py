@@ -101,10 +101,10 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         yield from variants(evidence, position, turned, y, inputs, "transposed", text_t, 1.3)
     for axis in range(g.ndim):
         if g.shape[axis] > 1:
-            turned = "the gradient arrives in another order along axis " + str(axis)
-            yield from variants(evidence, position, np.flip(g, axis), y, inputs, "permuted", turned, 1.9)
-            yield from variants(evidence, position, np.roll(g, 1, axis), y, inputs, "permuted", turned, 2.0)
-            yield from variants(evidence, position, np.roll(g, -1, axis), y, inputs, "permuted", turned, 2.0)
+            order = f"the gradient arrives in another order along axis {axis}"
+            yield from variants(evidence, position, np.flip(g, axis), y, inputs, "permuted", order, 1.9)
+            yield from variants(evidence, position, np.roll(g, 1, axis), y, inputs, "permuted", order, 2.0)
+            yield from variants(evidence, position, np.roll(g, -1, axis), y, inputs, "permuted", order, 2.0)
     if node.op in PRODUCTS | {"broadcast_in_dim", "add", "sub"}:
         for number in _near(evidence, np.shape(g), position):
             if number != node.outputs[0] and number in evidence.cotangents:
