@@ -75,7 +75,7 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
     cost = 1.5 + _far(evidence, position, place) + (0.0 if natural else 3.0)
     if literal is not None:
-        cost, name = 0.2, literal
+        cost = 0.2
     elif _constant_factor(evidence, node) and _inside_choice(evidence, position):
         text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
         return hypothesis("wrong_derivative", text, 0.3)
@@ -85,9 +85,11 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         cost = 0.4
     elif node.op in REDUCTIONS and reduced > 1 and (_close(rounded, reduced) or _close(rounded, 1 / reduced)):
         cost = 0.6
-    verb = "is missing" if literal is not None else "too many or missing"
-    text = f"the gradient is {rounded:.6g} times what it should be: a factor of {name} {verb}"
-    return hypothesis("scale", text, cost)
+    text = f"the gradient is {rounded:.6g} times what it should be: "
+    if literal is not None:
+        return hypothesis("scale", text + f"the factor {literal} here is missing", cost)
+    how = "multiplied by {0} once too often, or not divided by it" if rounded > 1 else "divided by {0} once too often"
+    return hypothesis("scale", text + how.format(name), cost)
 
 
 def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, float]:
@@ -128,13 +130,11 @@ def _scalar_path(evidence: Evidence, position: int) -> bool:
 
 
 def named(evidence: Evidence, factor: float) -> tuple[str, bool]:
-    """Returns words for a factor, and whether it is one that people forget."""
+    """Returns words for a factor or its inverse, the larger of the two, and whether people forget such a one."""
     for value, name in _constants(evidence):
-        if _close(factor, value):
+        if _close(factor, value) or _close(factor, 1 / value):
             return name, True
-        if _close(factor, 1 / value):
-            return f"1/{name}" if name.isdigit() else f"1/({name})", True
-    return f"{factor:.6g}", False
+    return f"{max(abs(factor), 1 / abs(factor)):.6g}", False
 
 
 def _constants(evidence: Evidence) -> Iterator[tuple[float, str]]:
