@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -28,15 +29,22 @@ class OneLineParser(argparse.ArgumentParser):
     """An argparse parser that reports an error without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        """Writes one line on standard error and exits with status 2."""
-        line = message[:1].upper() + message[1:]
-        print(f"{line}; {self.prog} --help lists the options.", file=sys.stderr)
+        """Writes one line on standard error and exits with status 2.
+
+        Python's own messages are put as all others here: what was expected, what was found.
+        """
+        for pattern, line in (
+            (r"unrecognized arguments: (.*)", r"expected options of this experiment, found \1"),
+            (r"argument (--\S+): expected one argument", r"expected a value after \1, found none"),
+            (r"argument (--\S+): ignored explicit argument (.*)", r"expected no value for \1, found \2"),
+            (r"argument --\S+: (.*)", r"\1"),
+        ):
+            message = re.sub(f"^{pattern}$", line, message)
+        print(f"{message[:1].upper()}{message[1:]}: {self.prog} --help lists the options.", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT)
 
 
-def parse(
-    config_class: type[Config], name: str, description: str, arguments: Sequence[str] | None = None
-) -> Config:
+def parse(config_class: type[Config], name: str, description: str, arguments: Sequence[str] | None = None) -> Config:
     """Returns the configuration that the command line asks for.
 
     Field names become options, `learning_rate` becomes `--learning-rate`; a boolean that is true by
@@ -89,7 +97,7 @@ def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str],
 
     def convert(text: str) -> Any:
         if choices and text not in choices:
-            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, found {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {flag} to be one of {', '.join(choices)}, found {text!r}")
         try:
             return kind(text)
         except ValueError:

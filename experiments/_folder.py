@@ -37,18 +37,18 @@ class RunFolder:
             out = Path("runs") / name / time.strftime("%Y-%m-%d-%H%M%S")
             while out.exists():
                 out = out.with_name(out.name + "-again")
-        held = [file for file in (*FILES, "checkpoints") if (out / file).exists()]
+        try:
+            held = [file for file in (*FILES, "checkpoints") if (out / file).exists()]
+            nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        except OSError as error:
+            raise OptionError(_cannot_be_written(out, str(error.strerror))) from None
         if held and not (resume or overwrite):
             raise OptionError(
                 f"Expected --out to hold no run, found {held[0]} in {out}: choose another folder, "
                 "or say --resume to go on with that run, or --overwrite to replace it."
             )
-        nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise OptionError(
-                f"Expected --out to be a folder that can be written, found {out}, which cannot "
-                f"({nearest} is no folder or is read-only): choose another."
-            )
+            raise OptionError(_cannot_be_written(out, f"{nearest} is no folder or is read-only"))
         return cls(out, resume=resume, overwrite=overwrite)
 
     def begin(self, config: dict[str, Any], first_step: int) -> None:
@@ -65,9 +65,7 @@ class RunFolder:
                 (self.path / "metrics.jsonl").unlink(missing_ok=True)
             self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
         except OSError as error:
-            raise OptionError(
-                f"Expected --out to be a folder that can be written, found {self.path} ({error.strerror})."
-            ) from None
+            raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
 
     def restore(self, like: TrainState, run: dict[str, Any]) -> TrainState:
         """Returns the newest checkpoint's state."""
@@ -115,6 +113,10 @@ class RunFolder:
         partial = self.path / f"{name}.partial"
         partial.write_text(text)
         partial.replace(self.path / name)
+
+
+def _cannot_be_written(path: Path, reason: str) -> str:
+    return f"Expected --out to be a folder that can be written, found {path} ({reason}): choose another."
 
 
 def identity(name: str, config: Any) -> dict[str, Any]:

@@ -81,9 +81,7 @@ def _training(images: Dataset, seeds: int) -> dict[str, Answer]:
         evaluate=lambda params: _test(model.apply, params, images.test),
     )  # fmt: skip
     losses = result.losses.reshape(seeds, EPOCHS, -1)
-    found: dict[str, Answer] = {
-        what: Spread(losses[:, epoch, batch], 4) for what, (epoch, batch) in wanted.items()
-    }
+    found: dict[str, Answer] = {what: Spread(losses[:, epoch, batch], 4) for what, (epoch, batch) in wanted.items()}
     for epoch in (1, 2, EPOCHS):
         found[f"epoch {epoch}, test accuracy, %"] = Spread(100 * result.evaluations["accuracy"][epoch - 1], 1)
         found[f"epoch {epoch}, test loss"] = Spread(result.evaluations["loss"][epoch - 1], 4)

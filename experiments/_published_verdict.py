@@ -58,9 +58,7 @@ class Close(NamedTuple):
     def judge(self, printed: str) -> Verdict:
         """Returns `same` if the two lie within the tolerance."""
         same = abs(self.ours - float(printed)) <= self.tolerance
-        return Verdict(
-            repr(self.ours), f"same to {self.tolerance:g}: {self.reason}" if same else "DIFFERS", not same
-        )
+        return Verdict(repr(self.ours), f"same to {self.tolerance:g}: {self.reason}" if same else "DIFFERS", not same)
 
 
 class Between(NamedTuple):
@@ -75,9 +73,7 @@ class Between(NamedTuple):
     def judge(self, printed: str) -> Verdict:
         """Returns `same` if it does."""
         low, high = map(float, printed.split(" and "))
-        return Verdict(
-            f"{self.ours:g}", "same" if low < self.ours <= high else "DIFFERS", not low < self.ours <= high
-        )
+        return Verdict(f"{self.ours:g}", "same" if low < self.ours <= high else "DIFFERS", not low < self.ours <= high)
 
 
 class AtLeast(NamedTuple):

@@ -57,9 +57,12 @@ class TrainingConfig:
         rate = self.learning_rate
         if not (math.isfinite(rate) and rate > 0):
             raise OptionError(f"Expected --learning-rate above 0, found {rate}: 0.1 is a usual value.")
+        if not 0 <= (self.seed or 0) < 2**32:
+            raise OptionError(f"Expected --seed from 0 to {2**32 - 1}, found {self.seed}: choose one of those.")
         for name, value in {"batch_size": self.batch_size, **self.length}.items():
             if value < 1:
-                raise OptionError(f"Expected --{name.replace('_', '-')} of at least 1, found {value}.")
+                option_name = "--" + name.replace("_", "-")
+                raise OptionError(f"Expected {option_name} of at least 1, found {value}: give a greater one.")
         if self.resume and self.out is None:
             raise OptionError("Expected --out with --resume, found none: name the folder of the run.")
         if self.resume and self.overwrite:
@@ -139,7 +142,7 @@ def train(
     if config.batch_size > len(examples[0]):
         raise OptionError(
             f"Expected --batch-size of at most {len(examples[0])}, as many as there are examples, "
-            f"found {config.batch_size}."
+            f"found {config.batch_size}: give a smaller one."
         )
     training.check_arithmetic()
     training.batch_sharding(config.devices)
@@ -191,9 +194,7 @@ def train(
     return Result(folder.path, summary, fitted)
 
 
-def check_gradients(
-    loss_fn: Callable[..., jax.Array], params: Any, examples: Sequence[Any]
-) -> dict[str, Any]:
+def check_gradients(loss_fn: Callable[..., jax.Array], params: Any, examples: Sequence[Any]) -> dict[str, Any]:
     """Returns whether the witnesses agree with `jax.grad` on a few examples, and their largest error."""
     from functional_nets import gradcheck
 

@@ -112,8 +112,7 @@ def judged(notebook: str, answers: Mapping[str, Answer]) -> list[Row]:
         KeyError: When something that is printed has no answer.
     """
     return [
-        Row(notebook, cell, what, printed, *answers[what].judge(printed))
-        for cell, what, printed in PUBLISHED[notebook]
+        Row(notebook, cell, what, printed, *answers[what].judge(printed)) for cell, what, printed in PUBLISHED[notebook]
     ]
 
 

@@ -5,7 +5,7 @@
 The peer is called as `pytorch.py fashion_mnist --data FOLDER --epochs 1 --init FILE.npz` and prints one line
 of JSON; FOLDER holds `fashion_mnist/` with the four IDX files, gzipped. PYTHON is an interpreter that has
 torch, by default this one. Both train 784-512-512-10 for one epoch in the data's order, in batches of 64, at
-a learning rate of 0.001. The exit status is 1 if the two mean training losses differ by more than a relative 1e-4.
+a learning rate of 0.001. The exit status is 1 if the mean training losses differ by more than 1e-4 of them.
 """
 
 import argparse
@@ -62,9 +62,7 @@ def train_ours(folder: Path, arrays: list[np.ndarray]) -> float:
 
 def main() -> None:
     """Trains both and compares."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--python", type=Path, default=Path(sys.executable))

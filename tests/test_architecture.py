@@ -106,9 +106,7 @@ def test_no_file_is_larger_than_a_room():
 def loaded_by(statement: str) -> set[str]:
     """The top-level packages in memory after a new interpreter has run a statement."""
     code = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return set(run.stdout.splitlines()[-1].split())
 
 

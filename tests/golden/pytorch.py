@@ -27,9 +27,7 @@ def losses() -> dict:
     return {
         "softmax_cross_entropy": cross_entropy.tolist(),
         "softmax_cross_entropy_gradient": logits.grad.tolist(),
-        "binary_cross_entropy": functional.binary_cross_entropy(
-            probabilities, truths, reduction="none"
-        ).tolist(),
+        "binary_cross_entropy": functional.binary_cross_entropy(probabilities, truths, reduction="none").tolist(),
         "sigmoid_binary_cross_entropy": functional.binary_cross_entropy_with_logits(
             logits[:, 0], (labels % 2).double(), reduction="none"
         ).tolist(),

@@ -93,9 +93,7 @@ def test_pixels_and_their_scaled_values_give_the_same_logits():
     np.testing.assert_allclose(apply(params, images), scaled, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("make", "batch"), [(make, MODELS[name][1]) for name, make in MAKERS.items()], ids=MAKERS
-)
+@pytest.mark.parametrize(("make", "batch"), [(make, MODELS[name][1]) for name, make in MAKERS.items()], ids=MAKERS)
 def test_bfloat16_products_change_the_logits_a_little_and_not_their_type(make, batch):
     full, rounded = make(), make(product_dtype=jnp.bfloat16)
     params = small_params(full)

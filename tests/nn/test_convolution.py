@@ -25,9 +25,7 @@ def draw(image_shape, kernel_shape):
 
 
 def native(params, x):
-    convolved = lax.conv_general_dilated(
-        x, params["w"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    convolved = lax.conv_general_dilated(x, params["w"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     return convolved + params["b"]
 
 

@@ -31,9 +31,7 @@ def test_softmax_cross_entropy_is_pytorchs_and_numpys(scores):
 
 def test_the_gradient_of_softmax_cross_entropy_is_probability_less_truth_over_the_batch(scores):
     logits, labels, _ = scores
-    found = jax.jit(jax.grad(lambda z: softmax_cross_entropy(z, jnp.asarray(labels)).mean()))(
-        jnp.asarray(logits)
-    )
+    found = jax.jit(jax.grad(lambda z: softmax_cross_entropy(z, jnp.asarray(labels)).mean()))(jnp.asarray(logits))
     np.testing.assert_allclose(found, (oracles.softmax(logits) - np.eye(4)[labels]) / 6, atol=1e-7)
     np.testing.assert_allclose(found, GOLDEN["softmax_cross_entropy_gradient"], atol=1e-7)
 
@@ -135,9 +133,7 @@ def test_a_classification_loss_is_the_mean_over_the_batch_of_the_models_logits(s
 def test_losses_of_a_model_scale_uint8_images(made, truth):
     pixels = np.array([[51, 255], [0, 102]], np.uint8)
     loss = jax.jit(made(first_features))
-    np.testing.assert_allclose(
-        loss(1.0, pixels, truth), loss(1.0, np.float32(pixels / 255), truth), rtol=1e-6
-    )
+    np.testing.assert_allclose(loss(1.0, pixels, truth), loss(1.0, np.float32(pixels / 255), truth), rtol=1e-6)
 
 
 def test_a_binary_loss_takes_the_one_logit_of_each_example():

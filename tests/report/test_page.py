@@ -95,8 +95,7 @@ def test_progress_is_one_plain_line_for_each_row_when_the_output_is_no_terminal(
         "epoch 1 step 600 train loss 0.5000 test loss 0.4000 test accuracy 90.00% 0.25 s"
     )
     assert lines[3] == (
-        "test accuracy 97.13%, test loss 0.0954 after 10,000 steps; "
-        "trained 4.2 s, compiled 0.5 s, in all 6.0 s"
+        "test accuracy 97.13%, test loss 0.0954 after 10,000 steps; trained 4.2 s, compiled 0.5 s, in all 6.0 s"
     )
     assert lines[4] == "gradients: the witnesses agree, largest relative error 1.5e-07"
     assert lines[5] == "data: embedded; written: runs/mnist/[1]/report.html and beside it"

@@ -100,9 +100,7 @@ def test_how_often_a_run_reports_changes_nothing_but_the_rows(four_epochs, epoch
 
 
 def test_a_row_holds_the_mean_loss_since_the_last_row_and_what_evaluate_says():
-    result = train(
-        epochs=4, epochs_per_report=3, shuffle=False, evaluate=lambda params: {"size": params["w"].shape[0]}
-    )
+    result = train(epochs=4, epochs_per_report=3, shuffle=False, evaluate=lambda params: {"size": params["w"].shape[0]})
     means = [result.losses[: 3 * STEPS].mean(), result.losses[3 * STEPS :].mean()]
     np.testing.assert_allclose([row["train_loss"] for row in result.history], means, rtol=1e-6)
     assert [row["size"] for row in result.history] == [3, 3]
@@ -171,9 +169,7 @@ def test_60000_examples_in_batches_of_64_are_938_steps_the_last_of_32():
 
 
 def test_a_batch_may_hold_all_the_data_or_one_example():
-    assert members(train(which, NOTHING, NUMBERS, epochs=1, batch_size=EXAMPLES).losses) == [
-        list(range(EXAMPLES))
-    ]
+    assert members(train(which, NOTHING, NUMBERS, epochs=1, batch_size=EXAMPLES).losses) == [list(range(EXAMPLES))]
     one_by_one = members(train(which, NOTHING, NUMBERS, epochs=1, batch_size=1).losses)
     assert sorted(one_by_one) == [[example] for example in range(EXAMPLES)]
 

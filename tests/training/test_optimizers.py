@@ -16,9 +16,7 @@ FIRST_STEPS = {
     "sgd": -RATE * GRADIENT,
     "momentum": -RATE * GRADIENT,  # The velocity starts at 0, so the first step is plain descent's.
     "adam": -RATE * np.sign(GRADIENT),  # Corrected for their bias, g / √g².
-    "rmsprop": -RATE
-    * np.sign(GRADIENT)
-    / np.sqrt(0.1),  # g / √(0.1 g²): the mean starts at 0, not corrected.
+    "rmsprop": -RATE * np.sign(GRADIENT) / np.sqrt(0.1),  # g / √(0.1 g²): the mean starts at 0, not corrected.
 }
 
 

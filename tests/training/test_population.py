@@ -53,9 +53,7 @@ def test_a_network_that_diverges_disturbs_no_other():
     def run(rates):
         values = {"learning_rate": np.array(rates, np.float32)}
         options = {**COMMON, "epochs": 40}
-        return fit_population(
-            loss, STACKED, DATA, optax.sgd, hyperparameters=values, shuffle=False, **options
-        )
+        return fit_population(loss, STACKED, DATA, optax.sgd, hyperparameters=values, shuffle=False, **options)
 
     calm, wild = run([0.01, 0.01, 0.01]), run([0.01, 1e3, 0.01])
     assert not np.isfinite(wild.losses[1, -1])
@@ -68,8 +66,7 @@ def test_how_many_epochs_run_as_one_program_changes_nothing_but_how_often_evalua
     optimizer = optax.sgd(0.05)
     options = {"evaluate": lambda params: params["w"].sum(), **COMMON, "epochs": 4}
     one, two = (
-        fit_population(loss, STACKED, DATA, optimizer, epochs_per_program=number, **options)
-        for number in (1, 2)
+        fit_population(loss, STACKED, DATA, optimizer, epochs_per_program=number, **options) for number in (1, 2)
     )
     assert_close(one.params, two.params)
     np.testing.assert_allclose(one.losses, two.losses, rtol=1e-6)

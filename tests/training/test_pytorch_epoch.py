@@ -33,9 +33,7 @@ def initial_params():
     return params
 
 
-@pytest.mark.skipif(
-    not (FOLDER / "fashion_mnist").is_dir(), reason=f"all of Fashion-MNIST is not in {FOLDER}"
-)
+@pytest.mark.skipif(not (FOLDER / "fashion_mnist").is_dir(), reason=f"all of Fashion-MNIST is not in {FOLDER}")
 def test_an_epoch_in_the_datas_order_has_pytorchs_mean_training_loss():
     images = data.load("fashion_mnist", source="idx", data_dir=FOLDER)
     loss = classification_loss(mlp(SIZES).apply)

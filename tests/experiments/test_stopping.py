@@ -1,0 +1,169 @@
+"""Runs that are stopped: by a loss that is not finite, by a signal, by a crash; and how they go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import _command, xor
+from experiments._training import TrainingConfig, train
+
+CHECKOUT = Path(__file__).parents[2]
+REPORT = 1000  # Steps between two checkpoints of XOR.
+# Batches of two rows, so that each epoch draws an order; momentum, so that a state is more than parameters.
+OPTIONS = {"batch_size": 2, "optimizer": "momentum", "learning_rate": 0.05, "seed": 1}
+WORDS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
+
+
+def metrics_of(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def run(folder, steps, **options):
+    return xor.run(xor.Config(**{**OPTIONS, "gradient_check": False, **options}, steps=steps, out=folder))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A run of XOR that nobody stops."""
+    return run(tmp_path_factory.mktemp("runs") / "whole", 5 * REPORT + 101)
+
+
+def go_on(folder, steps):
+    return run(folder, steps, resume=True)
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A process that trains XOR for ever, once it has saved a few checkpoints."""
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-m", "experiments.xor", *WORDS, "--no-gradient-check", "--steps=1000000000"]
+    process = subprocess.Popen(
+        [*command, f"--out={out}"], cwd=CHECKOUT, env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        for _ in range(1200):
+            if len(list((out / "checkpoints").glob("*.npz"))) == 2:
+                break
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        yield process, out
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def newest_step(folder):
+    return max(int(path.stem.split("_")[1]) for path in (folder / "checkpoints").glob("step_*.npz"))
+
+
+def test_a_killed_run_goes_on_to_the_parameters_of_the_uninterrupted_one(endless, tmp_path):
+    process, out = endless
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(60) == -signal.SIGKILL
+    assert not (out / "result.json").exists()
+    steps = newest_step(out) + REPORT + 7
+    resumed = go_on(out, steps)
+    whole = run(tmp_path / "whole", steps)
+    assert resumed.summary["params_sha256"] == whole.summary["params_sha256"]
+    assert metrics_of(out) == metrics_of(whole.folder)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_run_after_a_checkpoint(endless, number, status):
+    process, out = endless
+    process.send_signal(number)
+    assert process.wait(60) == status
+    assert process.stderr.read() == b""
+    assert metrics_of(out)[-1]["step"] == newest_step(out)
+    assert not list(out.rglob("*.partial"))
+
+
+def test_a_run_continued_in_pieces_is_the_uninterrupted_one(uninterrupted, tmp_path):
+    folder = tmp_path / "pieces"
+    run(folder, REPORT)
+    for steps in (2 * REPORT + 1, 5 * REPORT + 101):  # The second piece ends within an epoch.
+        resumed = go_on(folder, steps)
+    assert resumed.summary["params_sha256"] == uninterrupted.summary["params_sha256"]
+    assert resumed.summary["steps"] == 5 * REPORT + 101
+    assert metrics_of(folder)[-1]["test_loss"] == metrics_of(uninterrupted.folder)[-1]["test_loss"]
+
+
+def test_a_finished_run_that_is_resumed_has_its_result_again(uninterrupted):
+    before = metrics_of(uninterrupted.folder)
+    again = go_on(uninterrupted.folder, 5 * REPORT + 101)
+    for name in ("params_sha256", "steps", "test_accuracy", "test_loss", "train_loss"):
+        assert again.summary[name] == uninterrupted.summary[name]
+    assert metrics_of(uninterrupted.folder) == before
+
+
+def test_a_row_cut_by_a_crash_is_written_again(uninterrupted, tmp_path):
+    folder = tmp_path / "cut"
+    run(folder, 2 * REPORT)
+    with (folder / "metrics.jsonl").open("a") as stream:
+        stream.write('{"epoch": 1500, "step": 3000, "train_lo')
+    go_on(folder, 5 * REPORT + 101)
+    assert metrics_of(folder) == metrics_of(uninterrupted.folder)
+
+
+def test_overwriting_leaves_nothing_of_the_run_before(uninterrupted, tmp_path):
+    folder = tmp_path / "again"
+    run(folder, 3 * REPORT)
+    run(folder, REPORT, seed=2, overwrite=True)
+    assert [row["step"] for row in metrics_of(folder)] == [REPORT]
+    assert newest_step(folder) == REPORT
+    assert len(list((folder / "checkpoints").iterdir())) == 1
+
+
+@dataclass(frozen=True)
+class FallingConfig(TrainingConfig):
+    """Of a loss that falls by 1 each step and is NaN from step 13 on, five steps an epoch."""
+
+    @property
+    def length(self):
+        return {"epochs": 5}
+
+
+def fall(config):
+    def loss(params, x):
+        value = -params + 0 * x.sum()
+        return jnp.where(value < -12.5, jnp.nan, value)
+
+    config.check()
+    return train(
+        "falling", config, loss, np.float32(0), (np.zeros(10, np.float32),),
+        lambda params: {"test_accuracy": 0.5, "test_loss": float(params)}, {"source": "embedded"},
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_not_finite_ends_with_status_3_and_keeps_what_was_written(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    words = ["--learning-rate=1", "--batch-size=2", "--no-gradient-check", f"--out={out}"]
+    monkeypatch.setattr(sys, "argv", ["falling", *words])
+    with pytest.raises(SystemExit) as stopped:
+        _command.main(FallingConfig, "falling", "A loss that falls.", fall)
+    assert stopped.value.code == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "found nan first at step 13 (epoch 3)" in line
+    assert [row["step"] for row in metrics_of(out)] == [5, 10]
+    assert newest_step(out) == 10
+    assert (out / "config.json").is_file()
+    assert not (out / "result.json").exists()
+
+
+def test_a_learning_rate_without_measure_ends_with_status_3(command, few_images, tmp_path):
+    out = tmp_path / "run"
+    ended = command("mnist", "--learning-rate", 1e30, "--epochs", 1, "--no-gradient-check", "--out", out)
+    assert ended.status == 3
+    assert "Expected a finite loss, found" in ended.err
+    assert (out / "config.json").is_file()
