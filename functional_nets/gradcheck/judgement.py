@@ -127,14 +127,20 @@ def explain(
     found = list(_shapes(judgement))
     if not evidence.wrong:
         return found
-    explained = _found(evidence, forwards, backwards)
-    for number, eps in {} if explained else guards(evidence.program).items():
+    others = []
+    for number, eps in guards(evidence.program).items():
         # A loss is often guarded by log(y + ε) in forward only, whatever else is wrong.
         without = evidence.program._replace(values=rerun(evidence.program, {number: np.zeros_like(eps)}))
         other = Evidence(without, evidence.given, evidence.paths, evidence.tolerances)
-        beside = f" (beside that, it does not know of the {float(eps):g} in the logarithm)"
-        if other.wrong and not explained:
-            explained = [e._replace(text=e.text + beside) for e in _found(other, forwards, backwards)]
+        if not other.wrong:
+            text = f"forward adds {float(eps):g} inside the logarithm, and backward does not know of it: use one of both"
+            where = next(p for p, n in enumerate(without.nodes) if number in n.inputs)
+            residual = evidence.residual(other.reference)
+            return [*found, Explanation("wrong_loss", where, text, residual, 0.0, tuple(evidence.wrong))]
+        others.append((other, f" (beside that, it does not know of the {float(eps):g} in the logarithm)"))
+    explained = _found(evidence, forwards, backwards)
+    for other, beside in others:
+        explained = explained or [e._replace(text=e.text + beside) for e in _found(other, forwards, backwards)]
     return [*found, *explained]
 
 

@@ -81,11 +81,13 @@ def _without_logarithm(evidence: Evidence) -> Iterator[Hypothesis]:
     program = evidence.program
     for position in evidence.active:
         node = program.nodes[position]
-        for number in node.inputs if node.op == "mul" else ():
+        if node.op != "mul" or node.where is None:
+            continue
+        for number in node.inputs:
             y = program.values[number]
             if number in evidence.cotangents and len(evidence.uses.get(number, ())) == 1 and np.ndim(y) > 0:
-                if not np.all((y > 0) & (y <= 1)):
-                    continue
+                if not (np.all((y > 0) & (y <= 1)) and np.allclose(np.sum(y, -1), 1)):
+                    continue  # No probabilities.
                 g = evidence.cotangents[number]
                 text = "the loss has no logarithm, and the backward pass is that of a loss with log y: take the log"
                 yield Hypothesis("wrong_loss", position, text, 0.3, {number: g / y - g})
