@@ -44,11 +44,16 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
     `jit`, `remat`, `custom_jvp`, `custom_vjp` (as what it computes), `cond`, `scan` and `while` are entered.
 
     Raises:
-        ValueError: When the loss is no real scalar.
+        ValueError: When the loss is no real scalar, or no parameter holds floats.
     """
     with jax.enable_x64(True):
         params, args = to_float64((params, args))
-        closed, shape = jax.make_jaxpr(loss_fn, return_shape=True)(params, *args)
+        _refuse_integers(params)
+
+        def anew(*inputs: Any) -> Any:  # JAX would not call `loss_fn` itself again, though its closure may have changed.
+            return loss_fn(*inputs)
+
+        closed, shape = jax.make_jaxpr(anew, return_shape=True)(params, *args)
         outputs = jax.tree.leaves(shape)
         if len(outputs) != 1 or outputs[0].shape != ():
             found = ", ".join(f"{out.dtype} {list(out.shape)}" for out in outputs)
@@ -67,6 +72,17 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
         tuple(tracer.nodes), tracer.values, tuple(leaves), tuple(arguments), result,
         tracer.epsilon, tuple(dict.fromkeys(tracer.notes)),
     )  # fmt: skip
+
+
+def _refuse_integers(params: Any) -> None:
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if leaves and not any(is_real(leaf) for _, leaf in leaves):
+        path, leaf = leaves[0]
+        name = jax.tree_util.keystr(path, simple=True, separator="/") or "params"
+        raise ValueError(
+            f"Expected parameters of floating-point numbers, found {leaf.dtype} in {name!r}: an integer "
+            "cannot change a little, so it has no gradient. Convert the parameters to floats."
+        )
 
 
 class _Tracer:
@@ -123,7 +139,7 @@ class _Tracer:
             which = int(self.values[inputs[0]])
             return self.closed(params["branches"][which], inputs[1:], where)
         if op == "scan":
-            return self.scan(params, inputs, where)
+            return self.scan(equation, inputs, where)
         if op == "while":
             return self.while_loop(params, inputs, where)
         known = op in VALUES
@@ -149,21 +165,26 @@ class _Tracer:
             return self.closed(inner, inputs, where)
         return self.inline(inner, [], inputs, where)
 
-    def scan(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> list[int]:
-        split = params["num_consts"], params["num_consts"] + params["num_carry"]
-        constants, carry, stacked = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
+    def scan(self, equation: Any, inputs: list[int], where: Location | None) -> list[int]:
+        params, body = equation.params, equation.params["jaxpr"]
+        # What is stacked has an axis more outside than inside; the params that say so changed with JAX 0.12.
+        num_stacked = sum(_ranks(equation.invars) > _ranks(body.in_avals))
+        num_carry = len(equation.outvars) - sum(_ranks(equation.outvars) > _ranks(body.out_avals))
+        num_constants = len(inputs) - num_stacked - num_carry
+        constants, carry = inputs[:num_constants], inputs[num_constants : num_constants + num_carry]
+        stacked = inputs[num_constants + num_carry :]
         order = range(params["length"])
         rows: list[list[int]] = []
         for step in reversed(order) if params["reverse"] else order:
             slices = [self.apply("take", [xs], {"index": (step,)}, where)[0] for xs in stacked]
-            outputs = self.closed(params["jaxpr"], [*constants, *carry, *slices], where)
-            carry, row = outputs[: params["num_carry"]], outputs[params["num_carry"] :]
+            outputs = self.closed(body, [*constants, *carry, *slices], where)
+            carry, row = outputs[:num_carry], outputs[num_carry:]
             rows.append(row)
         if params["reverse"]:
             rows.reverse()
         if not rows:
-            avals = params["jaxpr"].out_avals[params["num_carry"] :]
-            return [*carry, *(self.new(np.zeros((0, *aval.shape))) for aval in avals)]
+            empty = [np.zeros(variable.aval.shape) for variable in equation.outvars[num_carry:]]
+            return [*carry, *map(self.new, empty)]
         return [*carry, *(self.apply("stack", column, {"axis": 0}, where)[0] for column in zip(*rows, strict=True))]
 
     def while_loop(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> list[int]:
@@ -178,6 +199,11 @@ class _Tracer:
 
     def _real(self, numbers: Sequence[int]) -> bool:
         return any(is_real(self.values[number]) for number in numbers)
+
+
+def _ranks(variables: Sequence[Any]) -> np.ndarray:
+    """Returns the number of axes of each variable or abstract value."""
+    return np.array([len(getattr(variable, "aval", variable).shape) for variable in variables], int)
 
 
 def _foreign(equation: Any) -> Foreign:
