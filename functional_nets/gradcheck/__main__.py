@@ -107,7 +107,7 @@ def read(file: Path) -> tuple[Any, list[Any]]:
         for key in outer:
             branch = branch.setdefault(key, {})
         branch[last] = held[name]
-    args = []
+    args: list[Any] = []
     while f"arg{len(args)}" in held:
         args.append(held[f"arg{len(args)}"])
     if len(args) < sum(name[:3] == "arg" for name in held):

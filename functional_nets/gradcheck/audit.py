@@ -52,9 +52,7 @@ class Audit(NamedTuple):
         return "\n".join([f"loss audit: {'ok' if self.ok else 'WRONG'}", *lines])
 
 
-def audit_loss(
-    loss_fn: Callable[..., Any], params: Any, x: Any, labels: Any, *, classes: int | None = None
-) -> Audit:
+def audit_loss(loss_fn: Callable[..., Any], params: Any, x: Any, labels: Any, *, classes: int | None = None) -> Audit:
     """Returns whether a loss behaves as the mean cross-entropy of a classifier, in nats.
 
     Args:
@@ -100,7 +98,9 @@ def _log_classes(found: float, classes: int, batch: int) -> Finding:
 def _start(found: float, classes: int) -> Finding:
     expected = float(np.log(classes))
     ok = None if found > 2 * expected or found < 0.2 * expected else True
-    message = f"{found:.6g}" + ("" if ok else f", far from log {classes} = {expected:.6g}: are the weights scaled well?")
+    message = f"{found:.6g}" + (
+        "" if ok else f", far from log {classes} = {expected:.6g}: are the weights scaled well?"
+    )
     return Finding("the loss at the start", ok, expected, found, message)
 
 
@@ -122,7 +122,9 @@ def _shift(at: Callable[[Any], float], params: Any, classes: int) -> Finding:
                 nearest = after
     name = "a constant added to all scores"
     if nearest is None:
-        return Finding(name, None, before, float("nan"), f"not tried: no bias of {classes} classes among the parameters")
+        return Finding(
+            name, None, before, float("nan"), f"not tried: no bias of {classes} classes among the parameters"
+        )
     ok = abs(nearest - before) <= SLACK * max(abs(before), 1e-12)
     message = "unchanged" if ok else f"{before:.6g} becomes {nearest:.6g}: is there a softmax, over the classes?"
     return Finding(name, ok, before, nearest, message)

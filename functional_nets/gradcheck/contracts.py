@@ -1,6 +1,7 @@
 """What a backward rule promises beside its values: linear in what comes from above, and nothing changed on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def input_changed(rehearsal: Rehearsal, slack: float) -> Iterator[Breach]:
         if isinstance(after, np.ndarray) and before.tobytes() != after.tobytes():
             inputs = rehearsal.copies()
             lock(inputs[place])
-            where = _line_of(lambda inputs=inputs: rehearsal.forward(inputs=inputs))
+            where = _line_of(partial(rehearsal.forward, inputs=inputs))
             where = where or method_line(rehearsal.layer, "forward")
             text = f"forward changes its input {names[place]} in place: work on {names[place]}.copy()"
             yield Breach("mutated", where, text, _leaves(rehearsal, names[place]))

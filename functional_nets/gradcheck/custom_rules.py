@@ -111,11 +111,13 @@ class _Rule:
             for each in found:
                 node = program.nodes[each.position] if each.position is not None else None
                 where = (node.where if node is not None else None) or self.rule_line
-                guesses.append(_cause(each.kind, node.op if node else self.name, where, names, each.residual, each.text))
+                guesses.append(
+                    _cause(each.kind, node.op if node else self.name, where, names, each.residual, each.text)
+                )
             # A cotangent that is clipped or ignored is seen directly; a mask of the cotangent's sign explains more.
             specific = bool(found) and found[0].kind in ("upstream", "wrong_mask")
             causes = [*guesses, *causes] if not causes or specific else [*causes, *guesses]
-        suspects = ()
+        suspects: tuple[Suspect, ...] = ()
         if wrong and not causes:
             where = self.rule_line
             suspects = (Suspect(self.name, where.file if where else None, where.line if where else None),)
@@ -194,9 +196,7 @@ class _Rule:
         return definition(rule) if callable(rule) else None
 
 
-def _cause(
-    kind: str, name: str, where: Location | None, leaves: tuple[str, ...], residual: float, text: str
-) -> Cause:
+def _cause(kind: str, name: str, where: Location | None, leaves: tuple[str, ...], residual: float, text: str) -> Cause:
     file, line = (where.file, where.line) if where else (None, None)
     return Cause(kind, name, file, line, leaves, residual, text)
 

@@ -131,7 +131,9 @@ def reworded(judgement: Judgement) -> list[Explanation]:
         elif each.kind == "transposed" and node is not None and np.ndim(program.values[node.inputs[0]]) > 2:
             each = each._replace(kind="permuted")  # No matrix: axes in another order.
         elif each.kind == "wrong_operand" and "left out" in each.text and node is not None and _masked(program, node):
-            each = each._replace(kind="wrong_mask", text="the mask that forward multiplies by is missing: multiply by it")
+            each = each._replace(
+                kind="wrong_mask", text="the mask that forward multiplies by is missing: multiply by it"
+            )
         found.append(each)
     return found
 

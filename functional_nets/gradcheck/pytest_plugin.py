@@ -66,7 +66,7 @@ class Checker:
     """
 
     def __init__(self, allow: tuple[str, ...] = ()):
-        self.allow = (allow,) if isinstance(allow, str) else tuple(allow)
+        self.allow = tuple(allow)
 
     def __call__(self, loss_fn: Callable[..., Any], params: Any, *args: Any, **options: Any) -> Any:
         """Asserts what `gradcheck.check` with the same arguments finds."""

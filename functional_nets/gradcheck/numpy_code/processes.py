@@ -51,9 +51,7 @@ def right(found: list[Any], judgement: Judgement) -> bool:
     evidence = judgement.evidence
     return all(
         np.shape(a) == np.shape(b) and np.all(np.abs(a - b) <= max(4 * tolerance, 1e-10 * scale))
-        for a, b, tolerance, scale in zip(
-            found, evidence.reference, evidence.tolerances, evidence.scales, strict=True
-        )
+        for a, b, tolerance, scale in zip(found, evidence.reference, evidence.tolerances, evidence.scales, strict=True)
     )
 
 

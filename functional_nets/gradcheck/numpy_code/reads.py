@@ -58,7 +58,7 @@ def _read(evidence: Evidence, position: int) -> tuple[Any, Any]:
     node = evidence.program.nodes[position]
     shape = np.shape(evidence.program.values[node.inputs[0]])
     where = np.arange(int(np.prod(shape))).reshape(shape)[node.params["index"]]
-    return np.asarray(where), np.broadcast_to(evidence.cotangents_of(position), np.shape(where))
+    return np.asarray(where), np.broadcast_to(np.asarray(evidence.cotangents_of(position)), np.shape(where))
 
 
 def _added(evidence: Evidence, number: int, where: Any, g: Any) -> Any:

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,6 +164,9 @@ class Rehearsal:
         """Returns their sum, whose gradient backward gives."""
         return float(np.sum(self.weighted(replaced)))
 
+    def _at(self, number: int, value: Any) -> float:
+        return self.evaluate({number: value})
+
     def program(self) -> tuple[Program, bool]:
         """Returns forward as a program of the targets, and whether its gradient is only measured."""
         values = [self.value(target) for target in self.targets]
@@ -170,7 +174,7 @@ class Rehearsal:
             program = self._recorded(values)
             active = active_nodes(program, program.leaves)
             for number, slope in enumerate(gradient(program, walk(program, active))):
-                if not agrees(lambda x, n=number: self.evaluate({n: x}), values[number], slope):
+                if not agrees(partial(self._at, number), values[number], slope):
                     raise NotRecordedError(f"it does not see how {self.targets[number].name} enters")
             return program, False
         except NotRecordedError as error:

@@ -56,7 +56,7 @@ class Stage:
     def layers(self) -> list[Path]:
         """The paths of the network's layers: of all it holds that has both passes, each once."""
         seen: set[int] = set()
-        found = []
+        found: list[Path] = []
         for path, _, value in walk(self.network):
             if id(value) not in seen and all(callable(getattr(value, n, None)) for n in ("forward", "backward")):
                 seen.add(id(value))
