@@ -19,9 +19,12 @@ stamp="$venv/installed-from"
 wanted=$(cat "$root/requirements.lock" "$root/pyproject.toml" | cksum; printf '%s' "$root")
 
 if ! [ -x "$python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    base=$(find_python) || exit 2
     printf 'Making the environment %s (once; about 300 MB of packages) …\n' "$venv" >&2
-    "$base" -m venv --clear "$venv" || fail "Expected \`$base -m venv\` to work (on Debian: apt install python3-venv)."
+    if ! suits "$python"; then
+        base=$(find_python) || exit 2
+        "$base" -m venv --clear "$venv" ||
+            fail "Expected \`$base -m venv\` to work, found it does not (on Debian: apt install python3-venv)."
+    fi
     "$python" -m pip --disable-pip-version-check install --quiet --require-hashes -r "$root/requirements.lock" >&2 &&
         "$python" -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e "$root" >&2 ||
         fail "The locked packages could not be installed; the lines above say why. Nothing else was changed."
