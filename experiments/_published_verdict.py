@@ -58,7 +58,7 @@ class Close(NamedTuple):
     def judge(self, printed: str) -> Verdict:
         """Returns `same` if the two lie within the tolerance."""
         same = abs(self.ours - float(printed)) <= self.tolerance
-        return Verdict(repr(self.ours), f"same to {self.tolerance:g}: {self.reason}" if same else "DIFFERS", not same)
+        return Verdict(repr(self.ours), f"same: to {self.tolerance:g}; {self.reason}" if same else "DIFFERS", not same)
 
 
 class Between(NamedTuple):

@@ -25,7 +25,7 @@ from functional_nets import data, training
 from functional_nets.data import Dataset
 
 EXIT_DIFFERS = 1
-WIDEST = 44  # Of a column, in characters; what is longer pushes the rest of its line aside.
+WIDEST = 56  # Of a column, in characters; what is longer pushes the rest of its line aside.
 
 Answers = Callable[[Mapping[str, Dataset], int], dict[str, Answer]]
 
