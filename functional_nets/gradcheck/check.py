@@ -8,12 +8,14 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.leaves import first_use, reshaped
+from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
+from functional_nets.gradcheck.kinks import explained
 from functional_nets.gradcheck.precision import SAFETY, epsilon, sensitivity
 from functional_nets.gradcheck.program import Location, Node, Program, active_nodes, gradient, walk
 from functional_nets.gradcheck.report import Cause, GradientMismatch, Leaf, Report, Suspect
 from functional_nets.gradcheck.search import Candidate, search
 from functional_nets.gradcheck.trace import trace
-from functional_nets.gradcheck.witnesses import difference, jax_gradient
+from functional_nets.gradcheck.witnesses import Difference, difference, jax_value_and_gradient
 
 
 def check(
@@ -38,21 +40,25 @@ def check(
         manual_loss: The loss that the code under test computed, if it did.
 
     Raises:
-        ValueError: When the loss is no scalar, `manual` is a tree of another structure, or holds a NaN.
+        ValueError: When the loss is no scalar, not finite or differs from call to call, `manual` is a tree of
+            another structure or holds a NaN, or no parameter holds floats.
     """
     program = trace(loss_fn, params, *args)
     active = active_nodes(program, program.leaves)
     reference = [np.asarray(leaf) for leaf in gradient(program, walk(program, active))]
     paths = leaf_paths(params)
+    refuse_nan(program, reference, paths)
     notes = list(program.notes)
     witnesses: dict[str, float] = {}
-    by_jax = jax_gradient(loss_fn, params, *args)
+    value, by_jax = jax_value_and_gradient(loss_fn, params, *args)
+    refuse_chance(loss_fn, program, value, params, *args)
     witnesses["jax.grad"] = _apart(reference, by_jax)
     if manual is None:
         given: list[Any] = by_jax
         measured = difference(loss_fn, reference, params, *args)
         scale = max(abs(measured.slope), abs(measured.measured)) or 1.0
         witnesses["finite differences"] = abs(measured.slope - measured.measured) / scale
+        notes += _about(measured, scale)
         narrowest = epsilon()
     else:
         given = given_leaves(manual(params, *args) if callable(manual) else manual, params)
@@ -68,7 +74,11 @@ def check(
         np.asarray(array, np.float64) if np.shape(array) == np.shape(right) else None
         for array, right in zip(given, reference, strict=True)
     ]
-    evidence = Evidence(program, same_shape, paths, tolerances)
+    evidence = Evidence(program, same_shape, paths, tolerances, rounding)
+    at_kinks = explained(evidence, rounding)
+    if at_kinks is not None:
+        leaves = tuple(leaf._replace(ok=True) for leaf in leaves)
+        return Report(loss_ok, leaves, notes=(*notes, *at_kinks), witnesses=witnesses)
     causes = [*_shape_causes(evidence, given), *(_cause(evidence, candidate) for candidate in search(evidence))]
     suspects = () if causes else tuple(_suspects(evidence))
     return Report(False, leaves, tuple(causes), suspects, tuple(notes), witnesses)
@@ -97,7 +107,7 @@ def given_leaves(manual: Any, params: Any) -> list[Any]:
     Raises:
         ValueError: When the trees differ, or a leaf holds no numbers or a NaN.
     """
-    expected = {path: leaf for path, leaf in zip(leaf_paths(params), jax.tree.leaves(params), strict=True)}
+    expected = leaf_paths(params)
     found = dict(zip(leaf_paths(manual), jax.tree.leaves(manual), strict=True))
     missing = [path for path in expected if path not in found]
     extra = [path for path in found if path not in expected]
@@ -124,11 +134,13 @@ def given_leaves(manual: Any, params: Any) -> list[Any]:
 def _to_numpy(leaf: Any, path: str) -> Any:
     if hasattr(leaf, "detach"):  # A PyTorch tensor, without importing PyTorch.
         leaf = leaf.detach().cpu()
+    if getattr(leaf, "dtype", None) == jax.dtypes.float0:  # What JAX calls the gradient of an integer.
+        return np.zeros(np.shape(leaf))
     try:
         array = np.asarray(leaf)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected an array of numbers at {path!r}, found {type(leaf).__name__}.") from error
-    if array.dtype.kind not in "fiubV" or array.dtype.kind == "V" and not hasattr(leaf, "dtype"):
+    if array.dtype.kind not in "fiubV" or (array.dtype.kind == "V" and not hasattr(leaf, "dtype")):
         raise ValueError(f"Expected an array of numbers at {path!r}, found {array.dtype}: give floats.")
     return array
 
@@ -168,8 +180,25 @@ def _apart(a: Sequence[Any], b: Sequence[Any]) -> float:
     return worst
 
 
+def _about(measured: Difference, scale: float) -> list[str]:
+    apart = abs(measured.slope - measured.measured)
+    if measured.error > 1e-3 * scale:
+        return [
+            "finite differences cannot tell: along a random direction they are uncertain by "
+            f"{measured.error / scale:.0e} of the slope."
+        ]
+    if apart > max(10 * measured.error, 1e-6 * scale):
+        return [
+            f"finite differences measure a slope of {measured.measured:.6g} where the gradient has "
+            f"{measured.slope:.6g}: the loss has a stop_gradient, a jump, or a kink within reach of the step."
+        ]
+    return []
+
+
 def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
     right = float(program.values[program.result])
+    if float(np.float32(manual_loss)) == float(manual_loss):  # As a Python float, too, it shows its origin.
+        rounding = max(rounding, 2.0**-24 * SAFETY)
     return abs(float(manual_loss) - right) <= max(rounding, 1e-12) * 8 * max(1.0, abs(right))
 
 
@@ -183,9 +212,7 @@ def _shape_causes(evidence: Evidence, given: Sequence[Any]) -> list[Cause]:
             kind, text = found
             node, place = located(evidence, first_use(evidence, leaf))
             path = evidence.paths[leaf]
-            causes.append(
-                Cause(kind, node.op if node else "", *place, (path,), 0.0, f"{path}: {text}")
-            )
+            causes.append(Cause(kind, node.op if node else "", *place, (path,), 0.0, f"{path}: {text}"))
     return causes
 
 
@@ -219,8 +246,7 @@ def _suspects(evidence: Evidence) -> list[Suspect]:
             found.append(Suspect(node.op, file, line))
     if not found:
         for leaf in evidence.wrong:
-            position = first_use(evidence, leaf)
-            node, (file, line) = located(evidence, position)
-            if node:
-                found.append(Suspect(node.op, file, line))
+            user, (file, line) = located(evidence, first_use(evidence, leaf))
+            if user:
+                found.append(Suspect(user.op, file, line))
     return list(dict.fromkeys(found))

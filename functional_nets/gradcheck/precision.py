@@ -14,6 +14,7 @@ import numpy as np
 from functional_nets.gradcheck.program import (
     Cotangents,
     Program,
+    Values,
     compute,
     cotangent,
     entries,
@@ -24,6 +25,10 @@ from functional_nets.gradcheck.program import (
 PROBE = 1e-9  # Large against float64's own rounding, small against the functions' curvature.
 SAFETY = 32.0  # Sums of many terms, rounded in any order, stray further than one rounding of each term.
 TRIALS = 2
+PIECEWISE_LINEAR = {
+    "relu", "relu6", "abs", "max", "min", "clamp", "reduce_max", "reduce_min", "reduce_window_max",
+    "reduce_window_min", "cummax", "cummin", "sort", "top_k", "sign",
+}  # fmt: skip
 
 
 def sensitivity(program: Program, active: Sequence[int], reference: Sequence[Any]) -> list[float]:
@@ -38,29 +43,52 @@ def sensitivity(program: Program, active: Sequence[int], reference: Sequence[Any
     return found
 
 
-def _perturbed(
-    program: Program, active: Sequence[int], random: np.random.Generator
-) -> tuple[Program, Cotangents]:
-    def jitter(value: Any) -> Any:
-        return value * (1 + PROBE * random.uniform(-1, 1, np.shape(value)))
+def reach(program: Program, active: Sequence[int], rounding: float) -> dict[int, float]:
+    """Returns, per value, how far a relative rounding error everywhere may move its elements."""
+    random = np.random.default_rng(0)
+    found: dict[int, float] = {}
+    for _ in range(TRIALS):
+        values = _moved(program, active, random)
+        for position in active:
+            for number in program.nodes[position].outputs:
+                if is_real(values[number]):
+                    change = np.abs(values[number] - program.values[number])
+                    size = float(np.max(change[np.isfinite(change)], initial=0.0))
+                    found[number] = max(found.get(number, 0.0), rounding * size / PROBE)
+    return found
 
+
+def _jitter(value: Any, random: np.random.Generator) -> Any:
+    return value * (1 + PROBE * random.uniform(-1, 1, np.shape(value)))
+
+
+def _moved(program: Program, active: Sequence[int], random: np.random.Generator) -> Values:
+    """Returns the values as they are after rounding errors of PROBE; masks and indices stay as they are."""
     values = list(program.values)
-    cotangents: Cotangents = {program.result: np.ones_like(values[program.result])}
-    moving = set(active)
     with np.errstate(all="ignore"):
-        for position, node in enumerate(program.nodes):
-            if position in moving:
-                found = compute(node, [values[number] for number in node.inputs])
-                for number, value in zip(node.outputs, found, strict=True):
-                    values[number] = jitter(value) if is_real(value) else value
+        for position in active:
+            node = program.nodes[position]
+            found = compute(node, [values[number] for number in node.inputs])
+            for number, value in zip(node.outputs, found, strict=True):
+                if is_real(value):
+                    values[number] = _jitter(value, random)
+    return values
+
+
+def _perturbed(program: Program, active: Sequence[int], random: np.random.Generator) -> tuple[Program, Cotangents]:
+    values = _moved(program, active, random)
+    cotangents: Cotangents = {program.result: np.ones_like(values[program.result])}
+    with np.errstate(all="ignore"):
         for position in reversed(active):
             node = program.nodes[position]
             g = cotangent(node, cotangents, values)
             if g is None:
                 continue
-            for number, entry in zip(node.inputs, entries(node, g, values), strict=True):
+            # On which side of a kink a value is must not change: that is no rounding error but another slope.
+            known = program.values if node.op in PIECEWISE_LINEAR else values
+            for number, entry in zip(node.inputs, entries(node, g, known), strict=True):
                 if entry is not None:
-                    entry = jitter(entry)
+                    entry = _jitter(entry, random)
                     cotangents[number] = cotangents[number] + entry if number in cotangents else entry
     return program._replace(values=values), cotangents
 

@@ -50,8 +50,8 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
         params, args = to_float64((params, args))
         _refuse_integers(params)
 
-        def anew(*inputs: Any) -> Any:  # JAX would not call `loss_fn` itself again, though its closure may have changed.
-            return loss_fn(*inputs)
+        def anew(*inputs: Any) -> Any:
+            return loss_fn(*inputs)  # Itself it would be called once: JAX keeps traces, though closures change.
 
         closed, shape = jax.make_jaxpr(anew, return_shape=True)(params, *args)
         outputs = jax.tree.leaves(shape)

@@ -9,7 +9,6 @@ import numpy as np
 
 from functional_nets.gradcheck.trace import to_float64
 
-
 QUICKLY = {"xla_backend_optimization_level": 0}
 """The gradient is computed once: compiling it takes longer than running it."""
 
@@ -38,7 +37,9 @@ def jax_value_and_gradient(loss_fn: Callable[..., Any], params: Any, *args: Any)
     with jax.enable_x64(True):
         params, args = to_float64((params, args))
         # A function of its own, lest JAX find the trace of an earlier call: a loss may change from call to call.
-        compiled = jax.jit(lambda *inputs: jax.value_and_grad(loss_fn, allow_int=True)(*inputs), compiler_options=QUICKLY)
+        compiled = jax.jit(
+            lambda *inputs: jax.value_and_grad(loss_fn, allow_int=True)(*inputs), compiler_options=QUICKLY
+        )
         value, grads = compiled(params, *args)
         found = [
             np.zeros(np.shape(leaf)) if leaf.dtype == jax.dtypes.float0 else np.asarray(leaf)

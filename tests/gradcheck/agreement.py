@@ -1,4 +1,6 @@
-"""How far the backward walk and `jax.grad` are apart, both in float64."""
+"""How far the backward walk and `jax.grad` are apart, both in float64; and where a line of a test is."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -35,3 +37,8 @@ def apart(loss_fn, params, *args):
 
 def assert_agree(loss_fn, params, *args, bound=BOUND):
     assert apart(loss_fn, params, *args) <= bound
+
+
+def line_of(file, text):
+    """The number of the first line of a file that holds a text."""
+    return next(i for i, line in enumerate(Path(file).read_text().splitlines(), 1) if text in line)

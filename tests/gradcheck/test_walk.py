@@ -88,9 +88,7 @@ def test_softmax_cross_entropy_along_any_axis(axis, where):
 
 
 def test_losses_of_optax_of_another_form():
-    assert_agree(
-        lambda x, *rest: losses.ctc_loss_with_forward_probs(x, *rest)[0].sum(), *OF_OPTAX["ctc_loss"]
-    )
+    assert_agree(lambda x, *rest: losses.ctc_loss_with_forward_probs(x, *rest)[0].sum(), *OF_OPTAX["ctc_loss"])
     fenchel_young = losses.make_fenchel_young_loss(max_fun=jax.nn.logsumexp)
     assert_agree(weighted(fenchel_young), LOGITS, DISTRIBUTIONS)
 
