@@ -11,7 +11,7 @@ from functional_nets.gradcheck.numpy_code.rehearsal import Ran, Rehearsal
 from functional_nets.gradcheck.numpy_code.source import failing_line, method_line, returned_line, stored_line
 from functional_nets.gradcheck.program import Location
 
-SLACK = 1e-9  # Relative; times the precision of the layer over that of float64.
+SLACK = 1e-9  # Relative; more where the layer's own numbers are less precise.
 CLEARERS = ("zero_grad", "zero_grads", "zerograd", "clear_grads", "cleargrads", "clear_grad", "reset_grads")
 
 
@@ -40,7 +40,7 @@ def breaches(rehearsal: Rehearsal, precision: float) -> list[Breach]:
         rehearsal: The layer.
         precision: Relative rounding error of its numbers.
     """
-    slack = SLACK * max(1.0, precision / 2.0**-53)
+    slack = max(SLACK, 64 * precision)
     checks = (input_changed, upstream_changed, not_the_same_twice, accumulated, first_batch_kept, not_linear)
     return [breach for check in checks for breach in check(rehearsal, slack)]
 

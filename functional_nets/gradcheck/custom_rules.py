@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nets.gradcheck.contracts import same
-from functional_nets.gradcheck.judgement import Judgement, explain, judge
+from functional_nets.gradcheck.judgement import Judgement, judge
+from functional_nets.gradcheck.layers import reworded
 from functional_nets.gradcheck.numpy_code.slopes import agrees
 from functional_nets.gradcheck.numpy_code.source import definition, failing_line
 from functional_nets.gradcheck.precision import epsilon
 from functional_nets.gradcheck.program import Location, active_nodes
 from functional_nets.gradcheck.report import Cause, Report, Suspect
-from functional_nets.gradcheck.trace import to_float64, trace
+from functional_nets.gradcheck.trace import HERE, to_float64, trace
 
 
 def check_vjp(f: Callable[..., Any], *args: Any) -> Report:
@@ -105,15 +106,16 @@ class _Rule:
             leaves = tuple(leaf._replace(ok=True) for leaf in judgement.leaves)
             return Report(True, leaves, notes=(*notes, text), witnesses=self._witnesses(judgement))
         if wrong:
-            found = explain(judgement)
+            found = reworded(judgement)
             names = tuple(self.paths[n] for n in wrong)
             guesses = []
             for each in found:
                 node = program.nodes[each.position] if each.position is not None else None
-                where = (node.where if node is not None else None) or self.rule_line
-                guesses.append(
-                    _cause(each.kind, node.op if node else self.name, where, names, each.residual, each.text)
-                )
+                if node is None or node.where is None or node.where.file.startswith(HERE):
+                    where, op = self.rule_line, self.name  # No line of theirs: the sum over the outputs.
+                else:
+                    where, op = node.where, node.op
+                guesses.append(_cause(each.kind, op, where, names, each.residual, each.text))
             # A cotangent that is clipped or ignored is seen directly; a mask of the cotangent's sign explains more.
             specific = bool(found) and found[0].kind in ("upstream", "wrong_mask")
             causes = [*guesses, *causes] if not causes or specific else [*causes, *guesses]

@@ -80,6 +80,10 @@ def examine(rehearsal: Rehearsal, *, contracts: bool = True) -> Examination:
     broken = breaches(rehearsal, precision) if contracts else []
     causes = [] if judgement.ok and not broken else _causes(rehearsal, judgement, broken)
     suspects = () if causes or judgement.ok else (_suspect(rehearsal, judgement),)
+    for target, gradient in zip(rehearsal.targets, raw, strict=True):
+        kept = np.asarray(gradient).dtype
+        if gradient is not None and kept.kind == "f" and kept.itemsize < rehearsal.dtype(target).itemsize:
+            rehearsal.notes.append(f"{target.name} is {rehearsal.dtype(target)}, its gradient only {kept}")
     notes = tuple(dict.fromkeys((*program.notes, *rehearsal.notes, *judgement.notes)))
     ok = judgement.ok and not broken
     return Examination(Report(ok, judgement.leaves, tuple(causes), suspects, notes), judgement, tuple(broken))

@@ -52,6 +52,21 @@ def test_a_rule_that_clips_is_not_linear():
     assert first_cause(gradcheck.check_vjp(rule, X)).mistake == "upstream"
 
 
+def test_an_identity_with_a_wrong_rule_is_found_at_the_rule_not_in_this_package():
+    def backward(x, g):
+        return (-g,)
+
+    f = jax.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, None), backward)
+    cause = first_cause(gradcheck.check_vjp(f, X))
+    assert (cause.mistake, cause.file, cause.line) == ("sign", __file__, backward.__code__.co_firstlineno)
+
+
+def test_a_factor_that_takes_itself_is_the_wrong_operand():
+    rule = with_rule(lambda x, y: x * y, lambda g, x, y: (g * x, g * y))
+    assert first_cause(gradcheck.check_vjp(rule, X, X + 1)).mistake == "wrong_operand"
+
+
 def test_each_argument_is_a_leaf_and_integers_have_none():
     def take(table, rows, scale):
         return scale * table[rows]

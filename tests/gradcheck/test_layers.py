@@ -144,6 +144,30 @@ def test_a_backward_that_is_not_linear_in_what_comes_from_above(rng, formula, wo
     assert words in cause.message
 
 
+def test_in_single_precision_the_promises_are_tested_as_well(rng):
+    class Tripling:
+        def forward(self, x):
+            return 3 * x
+
+        def backward(self, dout):
+            return np.clip(3 * dout, -2, 2)
+
+    x = rng.normal(size=(8, 5)).astype(np.float32)
+    assert first_cause(gradcheck.check_layer(Tripling(), x)).mistake == "upstream"
+    Tripling.backward = lambda self, dout: 3 * dout
+    assert gradcheck.check_layer(Tripling(), x).ok
+
+
+def test_a_gradient_that_lost_digits_is_a_note(rng):
+    class Rounded(Affine):
+        def backward(self, dout):
+            return super().backward(dout).astype(np.float32)
+
+    report = gradcheck.check_layer(Rounded(rng.normal(size=(3, 2)), np.zeros(2)), rng.normal(size=(4, 3)))
+    assert report.ok
+    assert report.notes == ("x is float64, its gradient only float32",)
+
+
 def test_a_loss_that_ignores_dout_is_upstream_though_its_numbers_are_right(rng):
     class Loss(SoftmaxWithLoss):
         def backward(self, dout=1):

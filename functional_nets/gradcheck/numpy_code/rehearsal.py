@@ -154,6 +154,13 @@ class Rehearsal:
         assert target.parameter is not None
         return np.asarray(at(self.layer, target.parameter.paths[0]), np.float64)
 
+    def dtype(self, target: Target) -> Any:
+        """Returns the type in which a target was given."""
+        given = self.inputs[target.place] if target.place is not None else None
+        if target.parameter is not None:
+            given = at(self.layer, target.parameter.paths[0])
+        return np.asarray(given).dtype
+
     def weighted(self, replaced: Mapping[int, Any]) -> Any:
         """Returns the elements of the outputs, each times its upstream gradient, at other values."""
         ran = self.forward({number: _as_given(value) for number, value in replaced.items()})
