@@ -2,7 +2,8 @@
 
 Notebook `002` (after "Deep Learning from Scratch", chapter 5) trains it for 10,000 steps of 100 images at a
 learning rate of 0.1, and stays at 9.87 %, since its softmax is normalised over the whole batch. The same
-network with a softmax for each row reaches 97 %; the book itself prints 0.969 for its last epoch.
+network with a softmax for each row reaches 97 %; the book itself prints 0.969 for its last epoch. Seeds 0 to 7
+give 96.88, 97.26, 97.00, 97.00, 97.18, 96.98, 97.12 and 97.15 %; the default is 1.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from functional_nets.nn import normal
 class Config(TrainingConfig):
     """What can be set."""
 
+    seed: int | None = option(1, "seed of the initial weights and of the order of the examples")
     epochs: int | None = option(None, "passes over the data, instead of --steps")
     steps: int = option(10_000, "steps of one batch each")
     hidden: int = option(50, "units of the hidden layer")
