@@ -190,6 +190,8 @@ def test_the_functions_by_name_are_stable_at_the_ends():
     x = Variable([-1000.0, 0.0, 1000.0])
     np.testing.assert_array_equal(sigmoid(x).data, [0, 0.5, 1])
     np.testing.assert_array_equal(backward(np.sum(sigmoid(x)))[x], [0, 0.25, 0])
+    near = np.linspace(-2, 2, 9)
+    np.testing.assert_allclose(sigmoid(Variable(near)).data, 1 / (1 + np.exp(-near)), rtol=1e-15)
     rows = Variable([[1000.0, 0.0], [0.0, -1000.0]])
     np.testing.assert_array_equal(log_softmax(rows).data, [[0, -1000], [0, -1000]])
     np.testing.assert_array_equal(backward(log_softmax(rows)[0, 1] * 1.0)[rows], [[-1, 1], [0, 0]])

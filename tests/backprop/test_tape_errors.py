@@ -25,9 +25,7 @@ DO_NOT_FIT = {
     "np.add: expected shapes that fit, found shapes (2, 3), (4,)": lambda x: x + np.zeros(4),
     "np.dot: expected shapes that fit, found shapes (2, 3), (2, 3)": lambda x: np.dot(x, x),
     "shared axes have lengths [3] on the left and [2] on the right": lambda x: x @ x,
-    "shared axes have lengths [2, 3] on the left and [1, 3] on the right": lambda x: np.einsum(
-        "ij,ij->ij", x, x[:1]
-    ),
+    "shared axes have lengths [2, 3] on the left and [1, 3] on the right": lambda x: np.einsum("ij,ij->ij", x, x[:1]),
     "subscripts are lists": lambda x: np.einsum(x, [0, 1]),
     "np.reshape: expected shapes that fit, found shape (2, 3)": lambda x: x.reshape(4),
     "np.sum: expected an axis of the array, found shape (2, 3)": lambda x: x.sum(axis=2),
@@ -41,9 +39,7 @@ DO_NOT_FIT = {
     "variable[index] = value: expected shapes that fit, found shapes (2, 3), (4,)": lambda x: x.__setitem__(
         0, np.zeros(4)
     ),
-    "np.add: expected shapes that fit, found shapes (2, 3), (2, 2, 3)": lambda x: x.__iadd__(
-        np.zeros((2, 2, 3))
-    ),
+    "np.add: expected shapes that fit, found shapes (2, 3), (2, 2, 3)": lambda x: x.__iadd__(np.zeros((2, 2, 3))),
     "it is read-only": lambda x: np.broadcast_to(x, (2, 2, 3)).__setitem__(0, 1.0),
     "np.matmul: expected shapes that fit, found shapes (2, 3), ()": lambda x: np.matmul(x, x[0, 0]),
     "ord=1 has no recording": lambda x: np.linalg.norm(x, 1),
@@ -103,6 +99,15 @@ def test_an_unknown_attribute_names_what_there_is(x):
         x.partition(1)
 
 
+def test_what_decides_is_a_plain_answer(x):
+    assert 2.0 in x
+    assert 7.0 not in x
+    assert len(x) == 2
+    assert max(x[0, 0], x[1, 1]) is not x  # Comparing is no operation to record.
+    assert type(x > 2) is np.ndarray
+    assert np.argmax(x, axis=1).tolist() == [2, 2]
+
+
 def test_constants_may_be_taken_out(x):
     constant = np.ones_like(x)
     np.testing.assert_array_equal(np.asarray(constant), np.ones((2, 3)))
@@ -115,9 +120,7 @@ def test_constants_may_be_taken_out(x):
 
 
 def test_a_result_that_is_no_scalar_needs_a_cotangent(x):
-    with pytest.raises(
-        ValueError, match=r"backward: expected a scalar, found shape \(2, 3\)\. Sum it up, or"
-    ):
+    with pytest.raises(ValueError, match=r"backward: expected a scalar, found shape \(2, 3\)\. Sum it up, or"):
         backward(x * 2)
 
 
@@ -133,13 +136,9 @@ def test_a_cotangent_has_the_shape_of_the_result(x):
 
 def test_integers_have_no_gradient():
     count = Variable([1, 2])
-    with pytest.raises(
-        TypeError, match=r"grads\[x\]: expected floating-point numbers, found int64 of shape \(2,\)"
-    ):
+    with pytest.raises(TypeError, match=r"grads\[x\]: expected floating-point numbers, found int64 of shape \(2,\)"):
         backward(np.sum(Variable(2.0) * count))[count]
-    with pytest.raises(
-        TypeError, match="backward: expected floating-point numbers to differentiate, found int64"
-    ):
+    with pytest.raises(TypeError, match="backward: expected floating-point numbers to differentiate, found int64"):
         backward(np.sum(count))
     with pytest.raises(TypeError, match="grad: expected an argument of floating-point numbers, found int64"):
         grad(lambda x: x**2)(3)
@@ -151,18 +150,14 @@ def test_constants_have_no_gradient(x):
 
 
 def test_nan_is_named_with_its_place():
-    with pytest.raises(
-        ValueError, match=r"Variable 'w': expected numbers, found NaN at \(0, 1\) of shape \(1, 2\)"
-    ):
+    with pytest.raises(ValueError, match=r"Variable 'w': expected numbers, found NaN at \(0, 1\) of shape \(1, 2\)"):
         Variable([[1.0, np.nan]], name="w")
 
 
 def test_nan_that_a_step_makes_is_named_with_its_line(x):
     with np.errstate(invalid="ignore"):
         y = np.sum(np.sqrt(x - 2.5) * 2)
-    with pytest.raises(
-        ValueError, match=r"found NaN at \(\): the first is at \(0, 0\) of 'sqrt', .*test_tape_errors"
-    ):
+    with pytest.raises(ValueError, match=r"found NaN at \(\): the first is at \(0, 0\) of 'sqrt', .*test_tape_errors"):
         backward(y)
 
 

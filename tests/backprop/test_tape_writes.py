@@ -4,6 +4,9 @@ A program is a list of steps on a growing list of arrays. It runs on plain array
 with x + ihu in place of x for the derivative.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -158,17 +161,20 @@ def test_a_written_array_remembers_its_second_derivative():
 
 def test_functions_that_write_are_recorded():
     x = Variable([[1.0, 5.0], [4.0, 3.0]])
-    a, b, c, d = (np.zeros_like(x) for _ in range(4))
+    a, b, c, d, e = (np.zeros_like(x) for _ in range(5))
     np.copyto(a, x, where=x > 2)
     np.put(b, [0, 3], x[0])
     np.fill_diagonal(c, x[:, 1])
     d[...] = x
     d.sort(axis=0)
+    e[...] = x
+    e.reshape(-1).sort()
     for array, expected, gradient in (
         (a, [[0, 5], [4, 3]], [[0, 1], [1, 1]]),
         (b, [[1, 0], [0, 5]], [[1, 1], [0, 0]]),
         (c, [[5, 0], [0, 3]], [[0, 1], [0, 1]]),
         (d, [[1, 3], [4, 5]], [[1, 1], [1, 1]]),
+        (e, [[1, 3], [4, 5]], [[1, 1], [1, 1]]),
     ):
         np.testing.assert_array_equal(array.data, expected)
         np.testing.assert_array_equal(backward(np.sum(array))[x], gradient)
@@ -208,6 +214,17 @@ def test_code_that_is_in_no_module_is_recorded_if_it_is_named():
         y = namespace["double"](x)
     np.testing.assert_array_equal(backward(np.sum(y))[x], [2, 2])
     assert namespace["np"] is np
+
+
+def test_code_in_the_program_itself_is_recorded():
+    program = (
+        "import numpy as np; from functional_nets.backprop.tape import Variable, backward, recording\n"
+        "def double(x):\n  out = np.zeros(2)\n  out[:] = 2 * x\n  return out\n"
+        "x = Variable([1.0, 2.0])\n"
+        "with recording(): y = double(x)\n"
+        "print(backward(np.sum(y))[x])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[2. 2.]\n"
 
 
 def test_while_recording_generators_of_random_numbers_work():
