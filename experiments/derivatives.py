@@ -109,7 +109,7 @@ def constants(config: Config) -> Lesson:
 
     x = Variable(1.0)
     kept = (x + 3.0) ** 2
-    cut = x.data * x  # `data` is the plain array: a constant.
+    cut: Any = x.data * x  # `data` is the plain array: a constant.
     numbers = {
         "requires_grad on x only: jax.grad(z), the first argument": float(jax.grad(z)(1.0, 3.0)),
         "requires_grad on both: jax.grad(z, argnums=(0, 1))": tuple(map(float, jax.grad(z, (0, 1))(1.0, 3.0))),
