@@ -39,6 +39,11 @@ def mistake(function: str, kind: str, text: str, formula: Formula) -> None:
     MISTAKES.append(Mistake(function, kind, text, formula))
 
 
+def leaky(slope: float) -> Formula:
+    """Returns the gradient of a leaky ReLU."""
+    return lambda g, y, x, d: np.where(x > 0, g, slope * g)
+
+
 # fmt: off
 # Sigmoid, y = 1 / (1 + exp(-x)).
 mistake("sigmoid", "wrong_derivative", "the derivative of sigmoid is y(1 - y); this uses y alone",
@@ -91,7 +96,7 @@ mistake("relu", "wrong_mask", "ReLU's threshold is 0; here the mask is x > 1",
         lambda g, y, x, d: np.where(x > 1, g, 0))
 for leak in (0.01, 0.1, 0.2, 0.3):
     mistake("relu", "wrong_derivative", f"ReLU passes nothing on where its input is negative; this passes {leak} g "
-            "there, as a leaky ReLU does", lambda g, y, x, d, leak=leak: np.where(x > 0, g, leak * g))
+            "there, as a leaky ReLU does", leaky(leak))
 
 # Piecewise functions: leaky ReLU, ELU, clip, hinge, Huber.
 mistake("piecewise", "wrong_mask", "the slope differs from piece to piece; here the mask is missing",

@@ -4,13 +4,11 @@ What is named here is loaded when it is first asked for, so that pytest can load
 """
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from functional_nets.gradcheck.audit import Audit, Finding, audit_loss
-    from functional_nets.gradcheck.check import assert_gradients, check
+    from functional_nets.gradcheck.checking import assert_gradients, check
     from functional_nets.gradcheck.custom_rules import check_vjp
     from functional_nets.gradcheck.layers import check_layer
     from functional_nets.gradcheck.networks import check_network
@@ -22,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "check": ("check", "assert_gradients"),
+    "checking": ("check", "assert_gradients"),
     "custom_rules": ("check_vjp",),
     "layers": ("check_layer",),
     "networks": ("check_network",),
@@ -42,15 +40,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """A package in which `check` is the function, also after its module of that name is loaded."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "check" and isinstance(value, ModuleType):
-            value = value.check
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

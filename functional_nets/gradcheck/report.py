@@ -106,18 +106,20 @@ def _headline(report: Report) -> str:
     wrong = [leaf for leaf in report.leaves if not leaf.ok]
     if report.ok:
         worst = max((leaf.relative_error for leaf in report.leaves), default=0.0)
-        return f"gradient check: ok, {_count(report.leaves)} agree, largest relative error {worst:.1e}"
+        return f"gradient check: ok, {_count(report.leaves, 'agree')}, largest relative error {worst:.1e}"
     if not wrong:
-        return f"gradient check: WRONG, though {_count(report.leaves)} agree"
+        return f"gradient check: WRONG, though {_count(report.leaves, 'agree')}"
     return f"gradient check: WRONG in {len(wrong)} of {_count(report.leaves)}"
 
 
-def _count(leaves: tuple[Leaf, ...]) -> str:
-    return f"{len(leaves)} {'array' if len(leaves) == 1 else 'arrays'}"
+def _count(leaves: tuple[Leaf, ...], verb: str = "") -> str:
+    if len(leaves) == 1:
+        return "1 array" + (f" {verb}s" if verb else "")
+    return f"{len(leaves)} arrays" + (f" {verb}" if verb else "")
 
 
 def _table(leaves: tuple[Leaf, ...]) -> str:
-    rows = [("", "array", "relative error", "worst at", "given", "expected")]
+    rows: list[tuple[str, ...]] = [("", "array", "relative error", "worst at", "given", "expected")]
     for leaf in leaves:
         index = "[" + ", ".join(map(str, leaf.worst_index)) + "]" if leaf.worst_index else ""
         given = "other shape" if leaf.given is None else f"{leaf.given:.6g}"
@@ -144,7 +146,10 @@ def _explanation(report: Report) -> str:
     parts = [
         f"{_place(first.file, first.line)}",
         f"  {first.message}",
-        f"  ({first.mistake}; making this mistake on purpose gives your numbers, up to {first.residual:.0e})",
+        # What was seen directly, as a gradient that grows from call to call, was not made on purpose.
+        f"  ({first.mistake}; making this mistake on purpose gives your numbers, up to {first.residual:.0e})"
+        if first.residual
+        else f"  ({first.mistake})",
     ]
     if others:
         parts.append("The same numbers would also come from:")

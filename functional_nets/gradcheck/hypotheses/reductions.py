@@ -155,7 +155,8 @@ def _cumulative(evidence: Evidence, position: int, node: Node) -> Found:
     axis, reverse = node.params["axis"], node.params["reverse"]
     same_way = np.flip(np.cumsum(np.flip(g, axis), axis), axis) if reverse else np.cumsum(g, axis)
     text = "the gradient of a cumulative sum runs backward, from the end; here it runs forward"
-    yield "wrong_reduction", text, 0.5, same_way
+    yield "wrong_derivative", text, 0.5, same_way
+    yield "permuted", text, 0.55, same_way
     yield "missing_term", "each element of a cumulative sum is in all later ones; here only in its own", 0.8, g
 
 
