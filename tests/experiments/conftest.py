@@ -27,6 +27,7 @@ def command(monkeypatch, capsys, tmp_path):
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("FUNCTIONAL_NETS_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "1000")  # So that --help breaks no line.
 
     def call(name, *options):
         module = importlib.import_module(f"experiments.{name}")
