@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT = Path(__file__).parent / "notebooks"
-WHOLE = Path(
-    os.environ.get("FUNCTIONAL_NETS_NOTEBOOKS", Path(__file__).parents[2].parent / "shared" / "notebooks")
-)
+WHOLE = Path(os.environ.get("FUNCTIONAL_NETS_NOTEBOOKS", Path(__file__).parents[2].parent / "shared" / "notebooks"))
 
 
 def notebook(number: str) -> Path:
@@ -25,9 +23,7 @@ def run_definitions(number: str, names: str, **namespace: Any) -> dict[str, Any]
     path = notebook(number)
     text = path.read_text(encoding="utf-8")
     for name in names.split():
-        *_, found = re.finditer(
-            rf"^(class|def) {name}\b.*\n((    |  )?[ \t].*\n|\n(?=[ \t]))*", text, re.MULTILINE
-        )
+        *_, found = re.finditer(rf"^(class|def) {name}\b.*\n((    |  )?[ \t].*\n|\n(?=[ \t]))*", text, re.MULTILINE)
         lines_before = text.count("\n", 0, found.start())
         exec(compile("\n" * lines_before + found.group(), str(path), "exec"), namespace)
     return namespace

@@ -49,9 +49,7 @@ ANALYTIC = {
     "reshape, columns first": (lambda x: np.reshape(x, (3, 4), order="F"), [(2, 6)]),
     "ravel": (lambda x: x.ravel() * x.flatten() * np.ravel(x), [(2, 6)]),
     "transpose": (
-        lambda x: (
-            x.T * np.transpose(x, (2, 1, 0)) + x.transpose() + x.transpose(2, 1, 0) + x.transpose((-1, 1, 0))
-        ),
+        lambda x: x.T * np.transpose(x, (2, 1, 0)) + x.transpose() + x.transpose(2, 1, 0) + x.transpose((-1, 1, 0)),
         [(2, 3, 4)],
     ),
     "swapaxes": (lambda x: np.swapaxes(x, 0, 2) * x.swapaxes(2, 0), [(2, 3, 4)]),
@@ -89,7 +87,7 @@ ANALYTIC = {
         lambda x: np.pad(x, ((1, 2), (0, 1)), mode="edge") * np.pad(x, ((1, 2), (0, 1)), "reflect"),
         [(3, 2)],
     ),
-    "diff": (lambda x: np.diff(x)[:, :2] * np.diff(x, n=2), [(3, 4)]),
+    "diff": (lambda x: np.diff(x)[..., :2] * np.diff(x, n=2), [(2, 3, 4)]),
     # Elements.
     "take": (lambda x: np.take(x, [0, 0, 2], axis=1) * x.take([1], axis=1), [(2, 3)]),
     "take_along_axis": (lambda x: np.take_along_axis(x, np.array([[0], [2]]), 1), [(2, 3)]),
@@ -168,7 +166,7 @@ PIECEWISE = {
     "clip": (lambda x: np.clip(x, -0.5, 0.7) + x.clip(None, 0.1) + np.clip(x, 0.0, None), [(3, 4)]),
     "where of itself": (lambda x: np.where(x > 0, x * x, -x), [(3, 4)]),
     "nan_to_num": (lambda x: np.nan_to_num(x * x), [(3, 4)]),
-    "round": (lambda x: np.round(x, 1) * x + x.round(1), [(3, 4)]),
+    "round": (lambda x: np.round(x, 1) * x + x.round(1) * np.round(x * 5), [(3, 4)]),
     "divmod": (lambda x: divmod(x, 2)[1] * x + x % 0.3 + x // 2 * x, [(3, 4)]),
     "abs": (lambda x: abs(x) * np.abs(x) + np.absolute(x) * np.fabs(x) * x, [(3, 4)]),
     "cbrt": (lambda x: np.cbrt(x), [(POSITIVE, 3, 4)]),

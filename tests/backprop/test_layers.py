@@ -33,12 +33,7 @@ def normal(*shape):
 def convolve(stride, pad):
     def conv(x, w, b):
         sides = [(pad, pad)] * 2
-        return (
-            lax.conv_general_dilated(
-                x, w, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
-            + b
-        )
+        return lax.conv_general_dilated(x, w, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
 
     return conv
 
@@ -220,18 +215,12 @@ def test_pooling_gives_the_gradient_of_a_tie_to_the_first():
 
 
 def test_inputs_of_another_shape_are_an_error():
-    with pytest.raises(
-        ValueError, match=r"Affine\.forward: expected rows of 3 numbers .* found 4 in x of shape"
-    ):
+    with pytest.raises(ValueError, match=r"Affine\.forward: expected rows of 3 numbers .* found 4 in x of shape"):
         Affine(W, B).forward(np.ones((2, 4)))
-    with pytest.raises(
-        ValueError, match=r"Convolution\.forward: expected 3 channels last .* shape \(2, 6, 5, 1\)"
-    ):
+    with pytest.raises(ValueError, match=r"Convolution\.forward: expected 3 channels last .* shape \(2, 6, 5, 1\)"):
         Convolution(KERNEL, FILTERS).forward(IMAGES[..., :1])
     for layer in (Convolution(KERNEL, FILTERS), Pooling(2, 2)):
-        with pytest.raises(
-            ValueError, match=r"expected \[batch, height, width, channels\], found shape \(6, 5, 3\)"
-        ):
+        with pytest.raises(ValueError, match=r"expected \[batch, height, width, channels\], found shape \(6, 5, 3\)"):
             layer.forward(IMAGES[0])
     with pytest.raises(ValueError, match="expected kind 'max' or 'mean', found 'sum'"):
         Pooling(2, 2, kind="sum")

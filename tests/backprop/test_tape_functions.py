@@ -17,10 +17,7 @@ from tests.backprop.tape_cases import ANALYTIC, CASES, POSITIVE
 
 def arguments(shapes):
     rng = np.random.default_rng(0)
-    return [
-        rng.uniform(0.5, 2, shape[1:]) if shape[:1] == (POSITIVE,) else rng.normal(size=shape)
-        for shape in shapes
-    ]
+    return [rng.uniform(0.5, 2, shape[1:]) if shape[:1] == (POSITIVE,) else rng.normal(size=shape) for shape in shapes]
 
 
 def weighted(f, args):
@@ -59,11 +56,7 @@ def test_value_and_gradients(name):
     else:
         assert float(first.data) == pytest.approx(difference(loss, args, us), rel=1e-7, abs=1e-8)
 
-    second = (
-        sum(np.sum(backward(first)[x] * u) for x, u in zip(xs, us, strict=True))
-        if first.needs_gradient
-        else 0
-    )
+    second = sum(np.sum(backward(first)[x] * u) for x, u in zip(xs, us, strict=True)) if first.needs_gradient else 0
     assert second == pytest.approx(difference(lambda *a: along(loss, us, a)[0], args, us), rel=1e-6, abs=1e-7)
 
 

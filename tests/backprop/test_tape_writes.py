@@ -142,6 +142,16 @@ def test_where_a_place_is_named_twice_the_last_one_written_gets_the_gradient():
     np.testing.assert_array_equal(backward(np.sum(out))[x], [0, 1, 1])
 
 
+def test_an_array_keeps_its_type_and_shape_whatever_is_written():
+    single = Variable(np.ones(3, np.float32)).copy()
+    x = Variable([[1.0, 2.0, 3.0]])
+    single += x[0]
+    assert single.dtype == np.float32
+    single[...] = x  # NumPy drops leading axes of length 1.
+    np.testing.assert_array_equal(single.data, [1, 2, 3])
+    assert backward(np.sum(single))[x].dtype == np.float64
+
+
 def test_a_plain_array_that_is_changed_later_does_not_change_what_was_recorded():
     x, t, mask = Variable([1.0, 2.0]), np.array([3.0, 4.0]), np.array([True, False])
     y = np.sum(x * t) + np.sum(x[mask])

@@ -42,7 +42,5 @@ class Affine(Layer):
         """Return the gradient of `x`, in its shape; keep those of `w` and `b` in `dw` and `db`."""
         dsum = np.reshape(self.upstream(dout), self.sum.shape)
         dproduct, self.db = pull_back("add", dsum, self.sum, (self.product, self.b))
-        dx, self.dw = pull_back(
-            "dot_general", dproduct, self.product, (self.rows, self.w), self._rows_times_columns
-        )
+        dx, self.dw = pull_back("dot_general", dproduct, self.product, (self.rows, self.w), self._rows_times_columns)
         return np.reshape(dx, self.shape)

@@ -63,9 +63,7 @@ class Convolution(Layer):
     def backward(self, dout: Any) -> Any:
         """Return the gradient of `x`; keep those of `w` and `b` in `dw` and `db`."""
         dproduct, self.db = pull_back("add", self.upstream(dout), self.out, (self.product, self.b))
-        dx, self.dw = pull_back(
-            "conv_general_dilated", dproduct, self.product, (self.x, self.w), self.settings
-        )
+        dx, self.dw = pull_back("conv_general_dilated", dproduct, self.product, (self.x, self.w), self.settings)
         return dx
 
 
@@ -92,9 +90,7 @@ class Pooling(Layer):
     ) -> None:
         if kind not in ("max", "mean"):
             raise ValueError(f"Pooling: expected kind 'max' or 'mean', found {kind!r}.")
-        down, right = (
-            (height, width) if stride is None else (stride, stride) if isinstance(stride, int) else stride
-        )
+        down, right = (height, width) if stride is None else (stride, stride) if isinstance(stride, int) else stride
         self.primitive = "reduce_window_max" if kind == "max" else "reduce_window_sum"
         self.divisor = 1 if kind == "max" else height * width
         self.settings: dict[str, Any] = {
@@ -122,6 +118,4 @@ class Pooling(Layer):
 def check_images(layer: str, x: Any) -> None:
     """Raise an error unless `x` has the four axes of a batch of images."""
     if np.ndim(x) != 4 or not math.prod(np.shape(x)[1:]):
-        raise ValueError(
-            f"{layer}.forward: expected [batch, height, width, channels], found shape {np.shape(x)}."
-        )
+        raise ValueError(f"{layer}.forward: expected [batch, height, width, channels], found shape {np.shape(x)}.")

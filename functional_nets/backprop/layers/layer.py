@@ -48,9 +48,7 @@ class Layer:
         if self.out is None:
             raise RuntimeError(f"{name}.backward: expected a forward pass before it, found none.")
         if np.shape(dout) != np.shape(self.out):
-            raise ValueError(
-                f"{name}.backward: expected dout of shape {np.shape(self.out)}, found {np.shape(dout)}."
-            )
+            raise ValueError(f"{name}.backward: expected dout of shape {np.shape(self.out)}, found {np.shape(dout)}.")
         return dout
 
 

@@ -51,8 +51,7 @@ def distributions(t: Any, shape: tuple[int, ...]) -> Any:
     if t.shape == shape[:-1] and t.dtype.kind in "iu":
         if t.size and not 0 <= t.min() <= t.max() < shape[-1]:
             raise ValueError(
-                f"SoftmaxWithLoss.forward: expected classes 0 to {shape[-1] - 1}, "
-                f"found {t.min()} to {t.max()}."
+                f"SoftmaxWithLoss.forward: expected classes 0 to {shape[-1] - 1}, found {t.min()} to {t.max()}."
             )
         return np.eye(shape[-1])[t]
     raise ValueError(

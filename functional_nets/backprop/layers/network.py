@@ -31,9 +31,7 @@ class Sequential:
         self.layers: OrderedDict[str, Layer] = OrderedDict(layers)
         self.lastLayer = SoftmaxWithLoss() if last_layer is None else last_layer
         learning = [layer for layer in self.layers.values() if layer.parameters]
-        self._places = {
-            f"{name}{i}": (layer, name) for i, layer in enumerate(learning, 1) for name in layer.parameters
-        }
+        self._places = {f"{name}{i}": (layer, name) for i, layer in enumerate(learning, 1) for name in layer.parameters}
         self.params = {key: getattr(layer, name) for key, (layer, name) in self._places.items()}
 
     def predict(self, x: Any, train: bool = False) -> Any:

@@ -54,9 +54,7 @@ class Gradients(Mapping[Variable | Node, Any]):
         if node.constant:
             raise TypeError(f"grads[x]: expected a variable, found a constant of shape {node.shape}.")
         if node.order > self._output.order:
-            raise KeyError(
-                "grads[x]: expected a variable that the output could depend on, found one made after it."
-            )
+            raise KeyError("grads[x]: expected a variable that the output could depend on, found one made after it.")
         gradient = self._found.get(node, np.zeros(node.shape, node.dtype))
         if self._create_graph:
             return Variable.of(gradient.node if isinstance(gradient, Variable) else constant(gradient))
@@ -126,11 +124,7 @@ def check(output: Node, cotangent: Any) -> Array:
         raise ValueError(f"backward: expected a cotangent of shape {output.shape}, found {seed.shape}.")
     if (place := first_nan(output.data)) is not None:
         bad = next((r for r in records_of([output]) if first_nan(r.output.data) is not None), None)
-        first = (
-            f": the first is at {first_nan(bad.output.data)} of {bad.primitive!r}{where(bad.output)}"
-            if bad
-            else ""
-        )
+        first = f": the first is at {first_nan(bad.output.data)} of {bad.primitive!r}{where(bad.output)}" if bad else ""
         raise ValueError(f"backward: expected numbers, found NaN at {place}{first}.")
     return seed.astype(output.dtype)
 

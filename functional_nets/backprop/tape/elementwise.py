@@ -36,11 +36,7 @@ class Rounding(NamedTuple):
 def power(x: Any, y: Any) -> Any:
     """`x ** y`; a whole number as exponent is no operand but part of the primitive."""
     exponent = plain(y)
-    if (
-        np.ndim(exponent) == 0
-        and not (isinstance(y, Variable) and y.needs_gradient)
-        and float(exponent).is_integer()
-    ):
+    if np.ndim(exponent) == 0 and not (isinstance(y, Variable) and y.needs_gradient) and float(exponent).is_integer():
         return primitive("integer_pow", x, compute=lambda a: a**exponent, y=int(exponent))
     return primitive("pow", x, y, compute=lambda a, b: a**b)
 

@@ -120,9 +120,7 @@ class ArrayMethods(np.lib.mixins.NDArrayOperatorsMixin):
         raise NotImplementedError
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._number(
-            "conversion to a plain array (plain[…] = variable, np.array, np.asarray, np.random)"
-        )
+        array = self._number("conversion to a plain array (plain[…] = variable, np.array, np.asarray, np.random)")
         return np.array(array, dtype) if copy else np.asarray(array, dtype)
 
     def __float__(self) -> float:

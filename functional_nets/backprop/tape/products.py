@@ -76,13 +76,9 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = None) -> Any:
         shared = [c for c in names if c in other]
         batch = [c for c in shared if c in needed]
         summed = [c for c in shared if c not in needed]
-        pairs = [
-            ([names.index(c) for c in group], [other.index(c) for c in group]) for group in (summed, batch)
-        ]
+        pairs = [([names.index(c) for c in group], [other.index(c) for c in group]) for group in (summed, batch)]
         total = sum_of_products(total, factor, pairs[0], pairs[1])
-        names = "".join(
-            [*batch, *(c for c in names if c not in shared), *(c for c in other if c not in shared)]
-        )
+        names = "".join([*batch, *(c for c in names if c not in shared), *(c for c in other if c not in shared)])
     names, total = add_up(names, total, set(wanted))
     return np.transpose(total, [names.index(c) for c in wanted])
 
@@ -141,9 +137,7 @@ def kron(a: Any, b: Any) -> Any:
     """Each element of `a` times all of `b`, as blocks."""
     n = max(np.ndim(a), np.ndim(b))
     of_a, of_b = ((1,) * (n - np.ndim(x)) + np.shape(x) for x in (a, b))
-    blocks = np.reshape(a, [k for m in of_a for k in (m, 1)]) * np.reshape(
-        b, [k for m in of_b for k in (1, m)]
-    )
+    blocks = np.reshape(a, [k for m in of_a for k in (m, 1)]) * np.reshape(b, [k for m in of_b for k in (1, m)])
     return np.reshape(blocks, [math.prod(pair) for pair in zip(of_a, of_b, strict=True)])
 
 

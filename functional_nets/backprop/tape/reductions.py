@@ -64,9 +64,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
     return np.sum(a, axis, dtype, keepdims=keepdims) / count(a, axis)
 
 
-def var(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
-) -> Any:
+def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """The mean square of the distance to the mean."""
     centred = a - np.mean(a, axis, dtype, keepdims=True)
     return np.sum(centred * centred, axis, keepdims=keepdims) / (count(a, axis) - ddof)
@@ -104,9 +102,7 @@ def sort(a: Any, axis: int | None = -1) -> Any:
     return np.take_along_axis(a, np.argsort(plain(a), axis, kind="stable"), axis)
 
 
-def median(
-    a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Any:
+def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The mean of the one or two elements in the middle."""
     kept = [i for i in range(np.ndim(a)) if i not in axes_of(a, axis)]
     rows = np.reshape(np.transpose(a, (*kept, *axes_of(a, axis))), (*(np.shape(a)[i] for i in kept), -1))

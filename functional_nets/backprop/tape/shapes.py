@@ -77,9 +77,7 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Any:
     if axis is None:
         arrays, axis = [np.reshape(a, -1) for a in arrays], 0
     (dimension,) = axes_of(arrays[0], axis)
-    return primitive(
-        "concatenate", *arrays, compute=lambda *xs: np.concatenate(xs, dimension), dimension=dimension
-    )
+    return primitive("concatenate", *arrays, compute=lambda *xs: np.concatenate(xs, dimension), dimension=dimension)
 
 
 def stack(arrays: Any, axis: int = 0) -> Any:

@@ -181,9 +181,7 @@ def primitive(name: str, *operands: Any, compute: Callable[..., Any] | None = No
     return (compute or evaluate)(*operands)
 
 
-def record(
-    name: str, compute: Callable[..., Any], operands: tuple[Any, ...], params: dict[str, Any]
-) -> Variable:
+def record(name: str, compute: Callable[..., Any], operands: tuple[Any, ...], params: dict[str, Any]) -> Variable:
     """Run `compute` on the operands' arrays and write it down."""
     result = compute(*map(plain, operands))
     scalar, array = isinstance(result, np.generic), np.asarray(result)
@@ -195,11 +193,7 @@ def record(
         node = Node(array, constant=True)
     parent = operands[0]
     view = None
-    if (
-        isinstance(parent, Variable)
-        and not (scalar or parent._scalar)
-        and np.may_share_memory(array, parent.data)
-    ):
+    if isinstance(parent, Variable) and not (scalar or parent._scalar) and np.may_share_memory(array, parent.data):
         root = parent.view_of.root if parent.view_of else parent
         view = View(parent, root, compute, root.node)
     return Variable.of(node, scalar=scalar, view=view)
