@@ -15,7 +15,7 @@ from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
 from functional_nets.gradcheck.precision import SAFETY, epsilon, sensitivity
 from functional_nets.gradcheck.program import Location, Node, Program, active_nodes, gradient, walk
-from functional_nets.gradcheck.report import Cause, GradientMismatch, Report, Suspect
+from functional_nets.gradcheck.report import Cause, GradientMismatch, Leaf, Report, Suspect
 from functional_nets.gradcheck.search import search
 from functional_nets.gradcheck.trace import trace
 from functional_nets.gradcheck.witnesses import Difference, difference, jax_value_and_gradient
@@ -146,12 +146,17 @@ def _custom(
     if manual is None or len(evidence.compared) < len(evidence.given) or not evidence.wrong:
         return None
     _, by_jax = jax_value_and_gradient(loss_fn, params, *args)
-    if not evidence.reproduces(by_jax):
+    by_custom_rule = not all(leaf.ok for leaf in _against(evidence, by_jax, evidence.reference))
+    if not by_custom_rule or not all(leaf.ok for leaf in _against(evidence, evidence.given, by_jax)):
         return None
     return (
         "the gradient is that of jax.grad, and not the derivative of what the loss computes: a custom rule in it "
         "says something else, such as a straight-through estimator. check_vjp compares the two.",
     )
+
+
+def _against(evidence: Evidence, given: Sequence[Any], right: Sequence[Any]) -> tuple[Leaf, ...]:
+    return compare(evidence.paths, given, right, evidence.tolerances)
 
 
 def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
