@@ -88,7 +88,7 @@ def test_a_run_cut_within_an_epoch_and_resumed_is_the_uninterrupted_run_bit_for_
     assert_same_bits([*cut.losses, *resumed.losses], list(result.losses))
 
 
-@pytest.mark.parametrize("epochs_per_report", [3, 9])
+@pytest.mark.parametrize("epochs_per_report", [2, 9])
 def test_how_often_a_run_reports_changes_nothing_but_the_rows(four_epochs, epochs_per_report):
     result, _ = four_epochs
     other = train(noisy, epochs=4, stochastic=True, epochs_per_report=epochs_per_report)
