@@ -153,6 +153,3 @@ class Unanswered(NamedTuple):
     def judge(self, printed: str) -> Verdict:
         """Returns the reason."""
         return Verdict("", self.reason)
-
-
-NOT_YET = Unanswered("not yet")

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import jax
 
-from experiments import _published_fashion, _published_mnist, _published_tensors, _published_xor
+from experiments import _published_fashion, _published_mnist, _published_tape, _published_tensors, _published_xor
 from experiments._command import OptionError, main, option
 from experiments._folder import RunFolder
 from experiments._published import NOTEBOOKS, PUBLISHED
-from experiments._published_verdict import NOT_YET, Answer
+from experiments._published_verdict import Answer
 from functional_nets import data, training
 from functional_nets.data import Dataset
 
@@ -31,7 +31,7 @@ Answers = Callable[[Mapping[str, Dataset], int], dict[str, Answer]]
 
 ANSWERS: dict[str, Answers] = {
     "000": lambda images, seeds: _published_xor.answers(),
-    "001": lambda images, seeds: {what: NOT_YET for _, what, _ in PUBLISHED["001"]},
+    "001": lambda images, seeds: _published_tape.chain(),
     "002": lambda images, seeds: _published_mnist.answers(images["mnist"], seeds),
     "003": lambda images, seeds: _published_tensors.answers(),
     "004": lambda images, seeds: _published_fashion.answers(images["fashion_mnist"], seeds),

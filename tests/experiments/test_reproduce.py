@@ -6,9 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import _published_fashion, _published_mnist, _published_tensors, _published_xor, reproduce
+from experiments import (
+    _published_fashion,
+    _published_mnist,
+    _published_tape,
+    _published_tensors,
+    _published_xor,
+    reproduce,
+)
 from experiments._published import NOTEBOOKS, PUBLISHED
-from experiments._published_verdict import NOT_YET, Same, Spread
+from experiments._published_verdict import Same, Spread, Unanswered
 from functional_nets import data
 from functional_nets.data import Dataset, Split
 from functional_nets.models import mlp
@@ -29,18 +36,20 @@ def test_every_notebook_has_rows_each_named_once():
         assert len({what for _, what, _ in rows}) == len(rows) > 0
 
 
-@pytest.mark.parametrize("module", [_published_xor, _published_tensors], ids=["000", "003"])
-def test_what_is_not_random_is_the_same_to_every_printed_digit(module):
-    notebook = "000" if module is _published_xor else "003"
-    answers = module.answers()
+@pytest.mark.parametrize(
+    ("notebook", "find"),
+    [("000", _published_xor.answers), ("001", _published_tape.chain), ("003", _published_tensors.answers)],
+)
+def test_what_is_not_random_is_the_same_to_every_printed_digit(notebook, find):
+    answers = find()
     assert set(answers) == set(printed(notebook))
     assert differing(notebook, answers) == []
 
 
-def test_cells_on_tapes_are_not_yet():
-    rows = reproduce.judged("001", reproduce.ANSWERS["001"]({}, 2))
-    assert {row.verdict for row in rows} == {"not yet"}
-    assert {row.printed for row in rows} == {"3.297442541400256"}
+def test_the_shopping_is_the_same_to_every_digit():
+    answers = _published_tape.shopping()
+    assert set(answers) <= set(printed("002"))
+    assert all(answer.judge(printed("002")[what]).verdict == "same" for what, answer in answers.items())
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +105,7 @@ def test_every_printed_number_of_002_has_an_answer_and_shares_of_digits_are_the_
         if "accuracy" in what or "shape" in what or "mask" in what:
             assert row.verdict in ("same", "reached"), row
     assert found["logits overflow to NaN between these steps"].ours == "2"
-    assert found["two apples with tax"].verdict == "not yet"
+    assert found["two apples with tax"].verdict == "same"
 
 
 def test_the_small_gradient_of_004_is_the_same():
@@ -167,4 +176,4 @@ def test_the_table_is_printed_and_written_and_the_status_says_whether_a_row_diff
 
 def test_an_answer_that_is_missing_is_an_error():
     with pytest.raises(KeyError):
-        reproduce.judged("003", {"x": NOT_YET})
+        reproduce.judged("003", {"x": Unanswered("not run")})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments._published_verdict import NOT_YET, AtLeast, Between, Close, Refused, Same, Spread
+from experiments._published_verdict import AtLeast, Between, Close, Refused, Same, Spread, Unanswered
 
 TWENTY = np.linspace(1.0, 3.0, 20)  # Mean 2, standard deviation 0.62.
 
@@ -30,7 +30,7 @@ TWENTY = np.linspace(1.0, 3.0, 20)  # Mean 2, standard deviation 0.62.
         (Spread(TWENTY, 2), "4.6", True),
         (Spread(TWENTY, 2), "-0.6", True),
         (Spread(np.full(20, np.nan), 2), "2.0", True),
-        (NOT_YET, "anything", False),
+        (Unanswered("not run"), "anything", False),
     ],
 )
 def test_a_value_differs_exactly_when_it_contradicts_what_is_printed(answer, printed, differs):
@@ -47,4 +47,4 @@ def test_a_spread_says_where_the_printed_value_lies():
 
 
 def test_what_has_no_answer_yet_says_so():
-    assert NOT_YET.judge("3.3") == ("", "not yet", False)
+    assert Unanswered("not run").judge("3.3") == ("", "not run", False)
