@@ -1,8 +1,8 @@
 """PyTorch's tutorial network on Fashion-MNIST, 784-512-512-10: 71 % after ten epochs, as the tutorial.
 
-Notebook `004` trains it for ten epochs in batches of 64 at a learning rate of 0.001, in the data's own order,
-and prints 44.9 % and 56.2 % after the first two. The learning rate is small for plain gradient descent: with
-`--optimizer adam` the same network passes 88 %.
+Notebook `004` trains it for ten epochs in batches of 64 at a learning rate of 0.001, in the data's own order
+(`--no-shuffle`), and prints 44.9 % and 56.2 % after the first two. The learning rate is small for plain gradient
+descent: with `--optimizer adam` the same network reaches 89.2 %, and 87.9 % without shuffling.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Config(EpochsConfig):
 
     learning_rate: float = option(1e-3, "step size of the optimizer")
     batch_size: int = option(64, "examples of a step; the last of an epoch has the 32 that are left")
-    shuffle: bool = option(False, "draw a new order in each epoch, instead of the data's own")
+    shuffle: bool = option(True, "take the data in their own order, as the notebook does")
 
 
 def run(config: Config) -> Result:

@@ -101,7 +101,7 @@ def zeros(key, shape):
     return {"w": np.zeros(shape, np.float32), "b": np.zeros(shape[-1], np.float32)}
 
 
-def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order(command, few_images, monkeypatch, tmp_path):
+def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order_when_told(command, few_images, monkeypatch, tmp_path):
     sizes = []
 
     def small(asked, **options):
@@ -110,7 +110,7 @@ def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order(command, 
 
     monkeypatch.setattr(fashion_mnist, "mlp", small)
     out = tmp_path / "run"
-    ended = command("fashion_mnist", "--epochs", 1, "--out", out, *QUICK)
+    ended = command("fashion_mnist", "--epochs", 1, "--no-shuffle", "--out", out, *QUICK)
     assert ended.status == 0, ended.err
     assert result_of(out)["steps"] == 4  # 200 images in batches of 64.
     assert sizes == [(784, 512, 512, 10)]
