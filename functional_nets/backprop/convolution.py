@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.backprop.linear import Labels, Padding, fold, pad, unpad, window_positions, windows
+from functional_nets.backprop.linear import Labels, Padding, fold, pad, padded, unpad, window_positions, windows
 
 
 class Convolution(NamedTuple):
@@ -59,10 +59,7 @@ class Convolution(NamedTuple):
         """The padded image, its batch and its features split into groups."""
         batch_groups, groups = self._groups
         batch, features = self._image[:2]
-        space = (
-            max(0, low + high + max(0, (n - 1) * (interior + 1) + 1 if n else 0))
-            for n, (low, high, interior) in zip(self._image[2:], self._padding[2:], strict=True)
-        )
+        (_, _, *space), _, _ = padded(self._image, self._padding)
         return (batch_groups, batch // batch_groups, groups, features // groups, *space)
 
     def patches(self, x: Any) -> Any:
@@ -77,9 +74,7 @@ class Convolution(NamedTuple):
         """Add windows back to an image."""
         image = fold(patches, shape=self._padded, strides=self.window_strides, dilation=self.rhs_dilation)
         image = np.reshape(image, (*self._image[:2], *self._padded[4:]))
-        return np.transpose(
-            unpad(image, self._padding, self._image), np.argsort(self.dimension_numbers.lhs_spec)
-        )
+        return np.transpose(unpad(image, self._padding, self._image), np.argsort(self.dimension_numbers.lhs_spec))
 
     def kernel(self, w: Any) -> Any:
         """Return the kernel `w` with its output features split into groups."""
@@ -93,9 +88,7 @@ class Convolution(NamedTuple):
 
     @property
     def _outputs(self) -> tuple[int, ...]:
-        positions = window_positions(
-            self._padded[4:], self._kernel[2:], self.window_strides, self.rhs_dilation
-        )
+        positions = window_positions(self._padded[4:], self._kernel[2:], self.window_strides, self.rhs_dilation)
         out = self._kernel[0] // math.prod(self._groups)
         return (self._padded[1], *self._groups, out, *positions)
 

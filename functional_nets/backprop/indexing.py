@@ -16,9 +16,7 @@ class Places(NamedTuple):
     inside: np.ndarray
 
 
-def gather_places(
-    shape: Sequence[int], indices: Any, dimension_numbers: Any, slice_sizes: Any, mode: Any
-) -> Places:
+def gather_places(shape: Sequence[int], indices: Any, dimension_numbers: Any, slice_sizes: Any, mode: Any) -> Places:
     """Return where a `gather` from an operand of `shape` reads."""
     dims = dimension_numbers
     places = _places(
@@ -26,12 +24,10 @@ def gather_places(
         dims.operand_batching_dims, dims.start_indices_batching_dims,
     )  # fmt: skip
     # All other modes move a slice that sticks out back into the operand.
-    return places if _name(mode) == "FILL_OR_DROP" else places._replace(inside=np.array(True))
+    return places if _name(mode) == "FILL_OR_DROP" else places._replace(inside=np.ones_like(places.inside))
 
 
-def scatter_places(
-    shape: Sequence[int], indices: Any, updates: Any, dimension_numbers: Any, mode: Any
-) -> Places:
+def scatter_places(shape: Sequence[int], indices: Any, updates: Any, dimension_numbers: Any, mode: Any) -> Places:
     """Return where a `scatter` into an operand of `shape` writes its updates."""
     dims = dimension_numbers
     sizes = iter(updates.shape[axis] for axis in dims.update_window_dims)
@@ -42,11 +38,11 @@ def scatter_places(
         dims.operand_batching_dims, dims.scatter_indices_batching_dims,
     )  # fmt: skip
     # All other modes drop an update that sticks out.
-    return places._replace(inside=np.array(True)) if _name(mode) == "CLIP" else places
+    return places._replace(inside=np.ones_like(places.inside)) if _name(mode) == "CLIP" else places
 
 
 def _name(mode: Any) -> str:
-    return getattr(mode, "name", str(mode))
+    return getattr(mode, "name", "")
 
 
 def _places(
@@ -63,23 +59,21 @@ def _places(
     rank = indices.ndim - 1 + len(window_axes)
     slice_axes = [axis for axis in range(rank) if axis not in window_axes]
     windowed = [d for d in range(len(shape)) if d not in dropped and d not in batching]
-    full = [0] * rank
-    for axis, n in zip(slice_axes, indices.shape, strict=False):
-        full[axis] = n
-    for axis, d in zip(window_axes, windowed, strict=True):
-        full[axis] = sizes[d]
+    lengths = dict(zip([*slice_axes, *window_axes], [*indices.shape[:-1], *(sizes[d] for d in windowed)], strict=True))
+    full = [lengths[axis] for axis in range(rank)]
 
     def along(axes: Sequence[int], values: np.ndarray) -> np.ndarray:
         return values.reshape([values.shape[axes.index(axis)] if axis in axes else 1 for axis in range(rank)])
 
-    index, inside = [], np.ones((1,) * rank, bool)
+    index: list[np.ndarray] = []
+    inside: Any = True
     for d, n in enumerate(shape):
-        place = np.zeros((1,) * rank, int)
+        place: Any = 0
         if d in index_map:
             start = indices[..., list(index_map).index(d)].astype(int)
             last = n - sizes[d]
             inside = inside & along(slice_axes, (start >= 0) & (start <= last))
-            place = along(slice_axes, np.clip(start, 0, max(last, 0)))
+            place = along(slice_axes, np.clip(start, 0, last))
         if d in batching:
             axis = slice_axes[indices_batching[list(batching).index(d)]]
             place = along([axis], np.arange(n))
@@ -89,12 +83,10 @@ def _places(
     return Places(tuple(index), np.broadcast_to(inside, full))
 
 
-def writers(places: Places, updates: Any, shape: Sequence[int]) -> np.ndarray:
+def writers(places: Places, shape: Sequence[int]) -> np.ndarray:
     """Return for each element of the operand which update is written there last: 1 + its number, or 0."""
     last = np.zeros(tuple(shape), int)
-    inside = np.broadcast_to(places.inside, updates.shape)
-    index = tuple(np.broadcast_to(part, updates.shape)[inside] for part in places.at)
-    last[index] = 1 + np.flatnonzero(inside)
+    last[tuple(part[places.inside] for part in places.at)] = 1 + np.flatnonzero(places.inside)
     return last
 
 
@@ -106,10 +98,8 @@ def dynamic_index(shape: Sequence[int], starts: Sequence[Any], sizes: Sequence[i
 
 def along_axis(order: np.ndarray, axis: int) -> Index:
     """Return the index that reads `order` along an axis, the same as `take_along_axis`."""
-    return tuple(
-        order if d == axis else np.arange(n).reshape([-1 if i == d else 1 for i in range(order.ndim)])
-        for d, n in enumerate(order.shape)
-    )
+    rest = np.indices(order.shape, sparse=True)
+    return (*rest[:axis], order, *rest[axis + 1 :])
 
 
 def sort_order(keys: Sequence[Any], axis: int) -> np.ndarray:
@@ -120,5 +110,5 @@ def sort_order(keys: Sequence[Any], axis: int) -> np.ndarray:
 def top_order(x: Any, k: int, axis: int) -> np.ndarray:
     """Return the places of the k largest, in order: of equal elements the earlier first, NaN before all."""
     flipped = np.argsort(np.flip(plain(x), axis), axis=axis, kind="stable")
-    order = plain(x).shape[axis] - 1 - np.flip(flipped, axis)
+    order = x.shape[axis] - 1 - np.flip(flipped, axis)
     return np.take(order, range(k), axis)

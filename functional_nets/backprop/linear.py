@@ -56,7 +56,7 @@ def windows(x: Any, *, size: Sequence[int], strides: Sequence[int], dilation: Se
     extents = tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
     lead, room = x.shape[: x.ndim - n], x.shape[x.ndim - n :]
     if any(length < extent for length, extent in zip(room, extents, strict=True)):
-        return np.zeros((*lead, *window_positions(room, size, strides, dilation), *size), x.dtype)
+        return np.empty((*lead, *window_positions(room, size, strides, dilation), *size), x.dtype)
     view = np.lib.stride_tricks.sliding_window_view(x, extents, tuple(range(x.ndim - n, x.ndim)))
     every: Index = (..., *(slice(None, None, step) for step in (*strides, *dilation)))
     return view[every]
@@ -137,15 +137,13 @@ def padded(shape: Sequence[int], padding: Padding) -> tuple[tuple[int, ...], Ind
     sizes, kept, placed = [], [], []
     for n, (low, high, interior) in zip(shape, padding, strict=True):
         step = interior + 1
-        size = max(0, low + high + (max(0, (n - 1) * step + 1) if n else 0))
+        size = max(0, low + high + max(0, (n - 1) * step + 1))
         first = max(0, -(low // step))  # The first whose place low + i·step is not negative …
         stop = max(first, min(n, (size - 1 - low) // step + 1))  # … and the first beyond the end.
         start = low + first * step
         sizes.append(size)
         kept.append(slice(first, stop))
-        placed.append(
-            slice(start, start + (stop - first - 1) * step + 1, step) if stop > first else slice(0, 0)
-        )
+        placed.append(slice(start, start + (stop - first - 1) * step + 1, step) if stop > first else slice(0, 0))
     return tuple(sizes), tuple(kept), tuple(placed)
 
 

@@ -142,9 +142,7 @@ def directional_check(
 
     curve = sweep(f, params, direction)
     best = int(np.argmin(curve.errors))
-    numeric, error, step = (
-        float(each[best]) for each in (extrapolated(curve.slopes), curve.errors, curve.steps)
-    )
+    numeric, error, step = (float(each[best]) for each in (extrapolated(curve.slopes), curve.errors, curve.steps))
     allowed = tolerance * max(abs(analytic), abs(numeric) if math.isfinite(numeric) else 0.0, typical)
     difference = abs(analytic - numeric)
     kink = None
@@ -160,6 +158,4 @@ def directional_check(
         verdict = "too_noisy"
     else:
         verdict = "differs"
-    return DirectionalResult(
-        analytic, numeric, error, step, taylor_order(curve, analytic), verdict, kink, curve
-    )
+    return DirectionalResult(analytic, numeric, error, step, taylor_order(curve, analytic), verdict, kink, curve)

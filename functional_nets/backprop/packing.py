@@ -22,9 +22,7 @@ class Packed:
                 index = tuple(int(i) for i in np.argwhere(~np.isfinite(leaf))[0])
                 raise ValueError(f"Expected finite numbers at {path!r}, found {leaf[index]} at {index}.")
         stops = list(itertools.accumulate(leaf.size for _, leaf in self.leaves))
-        self.slices = [
-            slice(stop - leaf.size, stop) for (_, leaf), stop in zip(self.leaves, stops, strict=True)
-        ]
+        self.slices = [slice(stop - leaf.size, stop) for (_, leaf), stop in zip(self.leaves, stops, strict=True)]
         self.vector = join([leaf for _, leaf in self.leaves])
 
     def pack(self, tree: Tree, what: str) -> np.ndarray:
@@ -34,9 +32,7 @@ class Packed:
         for path in [*expected, *found]:
             if path not in found or path not in expected or found[path].shape != expected[path]:
                 shape = found[path].shape if path in found else "nothing"
-                raise ValueError(
-                    f"Expected a {what} of shape {expected.get(path)} at {path!r}, found {shape}."
-                )
+                raise ValueError(f"Expected a {what} of shape {expected.get(path)} at {path!r}, found {shape}.")
         return join([found[path] for path in expected])
 
     def unpack(self, vector: np.ndarray) -> Tree:

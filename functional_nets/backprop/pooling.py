@@ -50,7 +50,7 @@ class Windows(NamedTuple):
     def padded(self, x: Any, fill: Any) -> np.ndarray:
         """Return the array that the windows slide over."""
         shape, _, placed = padded(self.shape, self._padding)
-        return np.where(outside(placed, shape), np.asarray(fill, x.dtype), pad(x, self._padding))
+        return np.where(outside(placed, shape), fill, pad(x, self._padding))
 
     def fold_sum(self, g: Any) -> Any:
         """Add `g`, one number a window, to every element of its window: the transpose of summing windows."""
@@ -61,7 +61,7 @@ class Windows(NamedTuple):
         return unpad(folded, self._padding, self.shape)
 
     def extremes(self, x: Any, largest: bool) -> np.ndarray:
-        """Return where in the flat `x` the extreme of each window is: the first of several, -1 for none."""
+        """Return where in the flat `x` the extreme of each window is: the first of several, -1 in the padding."""
 
         def flat(values: np.ndarray, fill: Any) -> np.ndarray:
             view = windows(
@@ -72,10 +72,8 @@ class Windows(NamedTuple):
 
         values = flat(plain(x), lowest(x.dtype) if largest else highest(x.dtype))
         places = flat(np.arange(math.prod(self.shape)).reshape(self.shape), -1)
-        best = np.max(values, -1, keepdims=True) if largest else np.min(values, -1, keepdims=True)
-        chosen = (values == best) & (places >= 0)
-        first = np.take_along_axis(places, np.argmax(chosen, -1)[..., None], -1)[..., 0]
-        return np.where(chosen.any(-1), first, -1)
+        first = np.argmax(values, -1) if largest else np.argmin(values, -1)
+        return np.take_along_axis(places, first[..., None], -1)[..., 0]
 
 
 def gather_flat(x: Any, places: np.ndarray) -> Any:

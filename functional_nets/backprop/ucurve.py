@@ -21,9 +21,7 @@ class Line:
         self.f, self.packed = f, Packed(params)
         self.x = self.packed.vector
         if direction is None and self.x.size != 1:
-            raise ValueError(
-                f"Expected a direction for {self.x.size} parameters, got none: see random_direction."
-            )
+            raise ValueError(f"Expected a direction for {self.x.size} parameters, got none: see random_direction.")
         self.d = np.ones(1) if direction is None else self.packed.pack(direction, "direction")
         self.value = self(0.0)
 
@@ -43,9 +41,7 @@ class Line:
         with np.errstate(all="ignore"):  # A step may be large enough to overflow; it is then not used.
             value = np.asarray(self.f(self.packed.unpack(x)))
         if value.shape != () or value.dtype.kind not in "fiu":
-            raise TypeError(
-                f"Expected a real scalar from f, got {value.dtype} of shape {value.shape}: sum it first."
-            )
+            raise TypeError(f"Expected a real scalar from f, got {value.dtype} of shape {value.shape}: sum it first.")
         return float(value)
 
 

@@ -29,9 +29,7 @@ def test_a_file_imports_numpy_and_the_standard_library_only(file):
 
 
 def test_importing_all_of_it_loads_nothing_else():
-    parts = (
-        ("functional_nets", "backprop", *file.relative_to(FOLDER).with_suffix("").parts) for file in FILES
-    )
+    parts = (("functional_nets", "backprop", *file.relative_to(FOLDER).with_suffix("").parts) for file in FILES)
     modules = [".".join(part).removesuffix(".__init__") for part in parts]
     others = {"jax", "jaxlib", "jaxtyping", "flax", "optax", "torch", "scipy", "ml_dtypes"}
     program = (

@@ -181,8 +181,7 @@ def test_a_slope_beyond_those_of_the_kink_differs():
 
 def test_a_kink_within_reach_of_the_steps_is_one_and_one_beyond_is_none():
     verdicts = [
-        directional_check(hinge, np.array([-d, 1.0]), np.array([0.0, 2 * math.e])).verdict
-        for d in (1e-12, 1e-2)
+        directional_check(hinge, np.array([-d, 1.0]), np.array([0.0, 2 * math.e])).verdict for d in (1e-12, 1e-2)
     ]
     assert verdicts == ["kink", "agrees"]
 
@@ -241,7 +240,5 @@ def test_wrong_arguments_are_named():
         central(np.sum, np.ones(3))
     with pytest.raises(ValueError, match="Expected the method 'central' or 'complex', got 'forward'"):
         gradient(loss, PARAMS, "forward")
-    with pytest.raises(
-        TypeError, match="Expected a complex scalar from f at complex parameters, got float64"
-    ):
+    with pytest.raises(TypeError, match="Expected a complex scalar from f at complex parameters, got float64"):
         complex_step(np.abs, 1.0)

@@ -45,9 +45,7 @@ def test_digamma_and_polygamma_have_their_closed_forms():
     assert_digits(special.polygamma(0, 3.0), special.digamma(3.0))
 
 
-@pytest.mark.parametrize(
-    "x", [np.linspace(0.01, 30, 500), np.geomspace(1e-8, 1e8, 200), -np.linspace(0.05, 9, 200)]
-)
+@pytest.mark.parametrize("x", [np.linspace(0.01, 30, 500), np.geomspace(1e-8, 1e8, 200), -np.linspace(0.05, 9, 200)])
 def test_gamma_functions_agree_with_scipy(x):
     assert_digits(special.lgamma(x), scipy.special.gammaln(x), 1e-13, 1e-14)
     assert_digits(special.digamma(x), scipy.special.digamma(x), 1e-11, 1e-13)
@@ -69,9 +67,7 @@ def test_poles_are_infinite_or_undefined():
 
 
 def test_reduce_precision_rounds_like_the_type_of_that_size():
-    x = np.concatenate(
-        [np.random.default_rng(0).normal(size=500) * 10.0 ** np.arange(-4, 6).repeat(50), [0.0, np.inf]]
-    )
+    x = np.concatenate([np.random.default_rng(0).normal(size=500) * 10.0 ** np.arange(-4, 6).repeat(50), [0.0, np.inf]])
     with np.errstate(over="ignore"):
         half = x.astype(np.float16).astype(float)
     normal = (np.abs(half) >= 2.0**-14) | (half == 0)

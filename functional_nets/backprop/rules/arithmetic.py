@@ -11,7 +11,7 @@ from functional_nets.backprop.special import digamma, polygamma
 
 def larger(a: Any, b: Any) -> Any:
     """Return 1 where a > b, 0 where a < b, and one half where they tie: each gets half of the gradient."""
-    return np.where(a == b, 0.5, np.where(a > b, 1.0, 0.0))
+    return np.where(a == b, 0.5, a > b)
 
 
 def zero_to_one(x: Any) -> Any:
@@ -23,7 +23,7 @@ def power_of_base(g: Any, a: Any, b: Any) -> Any:
     """Return the gradient b a^(b-1) of the base; an integer exponent 0 gives 0 even at a = 0."""
     if b.dtype.kind == "f":
         return g * b * a ** (b - 1)
-    return np.where(b == 0, 0, g * zero_to_one(b) * a ** (b - np.ones_like(b)))
+    return np.where(b == 0, 0, g * zero_to_one(b) * a ** (b - 1))
 
 
 def direction(x: Any, y: Any) -> Any:
@@ -100,6 +100,5 @@ rule("polynomial",  lambda g, y, x, *c: (
 rule("real",        lambda g, y, z: (g + 0j,))
 rule("imag",        lambda g, y, z: (g * -1j,))
 rule("complex",     lambda g, y, a, b: (np.real(g), -np.imag(g)))
-rule("conj",        lambda g, y, z, *, input_dtype: (
-                        np.conj(g) if np.dtype(input_dtype).kind == "c" else np.real(g),))
+rule("conj",        lambda g, y, z: (np.conj(g) if z.dtype.kind == "c" else np.real(g),))
 # fmt: on

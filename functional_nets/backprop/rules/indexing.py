@@ -59,9 +59,9 @@ def scatter(
 ) -> tuple[Any, None, Any]:
     """Part the cotangent between the old values and the updates that were not overwritten themselves."""
     places = scatter_places(x.shape, indices, updates, dimension_numbers, mode)
-    last = writers(places, updates, x.shape)
+    last = writers(places, x.shape)
     numbers = 1 + np.arange(math.prod(updates.shape)).reshape(updates.shape)
-    stays = (last[places.at] == numbers) & places.inside  # Later updates overwrite earlier ones.
+    stays = last[places.at] == numbers  # Later updates overwrite earlier ones.
     return g * (last == 0), None, take(g, index=places.at) * stays
 
 
@@ -70,11 +70,9 @@ def scatter_multiplied(
 ) -> tuple[Any, None, Any]:
     """Apply the product rule where an update was written."""
     places = scatter_places(x.shape, indices, updates, dimension_numbers, mode)
-    hits = scatter_add(places.inside + np.zeros(updates.shape), index=places.at, shape=x.shape)
+    hits = scatter_add(1.0 * places.inside, index=places.at, shape=x.shape)
     if np.any(hits > 1):
-        raise NoRuleError(
-            "Expected 'scatter-mul' at indices that differ, got some twice: it has no rule for those."
-        )
+        raise NoRuleError("Expected 'scatter-mul' at indices that differ, got some twice: it has no rule for those.")
     factors = scatter_add(updates * places.inside, index=places.at, shape=x.shape) + (hits == 0)
     return g * factors, None, take(g * x, index=places.at) * places.inside
 
@@ -84,9 +82,9 @@ def scatter_extreme(
 ) -> tuple[Any, None, Any]:
     """Share the cotangent equally among the old value and the updates that equal the new one."""
     places = scatter_places(x.shape, indices, updates, dimension_numbers, mode)
-    stays = np.where(x == y, 1.0, 0.0)
-    attains = np.where((updates == take(y, index=places.at)) & places.inside, 1.0, 0.0)
-    share = g / (stays + scatter_add(attains, index=places.at, shape=x.shape))
+    stays = x == y
+    attains = (updates == take(y, index=places.at)) & places.inside
+    share = g / (stays + scatter_add(1.0 * attains, index=places.at, shape=x.shape))
     return share * stays, None, take(share, index=places.at) * attains
 
 

@@ -16,7 +16,7 @@ def spread(g: Any, axes: Any, x: Any) -> Any:
 
 def shared(g: Any, y: Any, x: Any, *, axes: Any) -> tuple[Any]:
     """Give the cotangent to the elements that equal the result: those that tie get equal parts."""
-    chosen = np.where(x == spread(y, axes, x), 1.0, 0.0)
+    chosen = x == spread(y, axes, x)
     return (spread(g / np.sum(chosen, axis=tuple(axes)), axes, x) * chosen,)
 
 
@@ -26,14 +26,12 @@ def others(x: Any, axes: Any) -> Any:
     The products before and after it: unlike y / x, right where elements are zero.
     """
     kept = [axis for axis in range(x.ndim) if axis not in axes]
-    order = (*kept, *axes)
+    order = (*axes, *kept)
     moved = np.transpose(x, order)
-    rows = np.reshape(
-        moved, (math.prod(x.shape[axis] for axis in kept), math.prod(x.shape[axis] for axis in axes))
-    )
-    one = np.ones((rows.shape[0], min(1, rows.shape[1])))
-    before = np.cumprod(np.concatenate([one, rows[:, :-1]], 1), 1)
-    after = np.flip(np.cumprod(np.concatenate([one, np.flip(rows[:, 1:], 1)], 1), 1), 1)
+    rows = np.reshape(moved, [math.prod(x.shape[axis] for axis in group) for group in (axes, kept)])
+    one = np.ones(rows[:1].shape)
+    before = np.cumprod(np.concatenate([one, rows[:-1]], 0), 0)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(rows[1:], 0)], 0), 0), 0)
     return np.transpose(np.reshape(before * after, moved.shape), np.argsort(order))
 
 

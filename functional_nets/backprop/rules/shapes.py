@@ -19,29 +19,25 @@ def concatenate(g: Any, y: Any, *xs: Any, dimension: int) -> tuple[Any, ...]:
     """Cut the cotangent where the parts meet."""
     stops = itertools.accumulate(x.shape[dimension] for x in xs)
     return tuple(
-        take(g, index=along(dimension, stop - x.shape[dimension], stop))
-        for x, stop in zip(xs, stops, strict=True)
+        take(g, index=along(dimension, stop - x.shape[dimension], stop)) for x, stop in zip(xs, stops, strict=True)
     )
 
 
 def pad(g: Any, y: Any, x: Any, fill: Any, *, padding_config: Any) -> tuple[Any, ...]:
     """Cut the padding off; the value that fills it gets what is cut off."""
     shape, _, placed = padded(x.shape, padding_config)
-    return unpad(g, padding_config, x.shape), np.sum(g * outside(placed, shape))
+    return unpad(g, padding_config, x.shape), g * outside(placed, shape)
 
 
-def slice_(
-    g: Any, y: Any, x: Any, *, start_indices: Any, limit_indices: Any, strides: Any
-) -> tuple[Any, ...]:
+def slice_(g: Any, y: Any, x: Any, *, start_indices: Any, limit_indices: Any, strides: Any) -> tuple[Any, ...]:
     """Put the cotangent back where the slice was read."""
-    index = tuple(map(slice, start_indices, limit_indices, strides or (1,) * x.ndim))
+    index = tuple(map(slice, start_indices, limit_indices, strides or (1,) * len(start_indices)))
     return (scatter_add(g, index=index, shape=x.shape),)
 
 
-def broadcast_in_dim(g: Any, y: Any, x: Any, *shape: Any, broadcast_dimensions: Any) -> tuple[Any, ...]:
+def broadcast_in_dim(g: Any, y: Any, x: Any, *, broadcast_dimensions: Any) -> tuple[Any]:
     """Sum over the axes that were added; `backward` sums over those that were stretched."""
-    added = tuple(axis for axis in range(g.ndim) if axis not in broadcast_dimensions)
-    return (np.sum(g, axis=added), *(None for _ in shape))
+    return (np.sum(g, axis=tuple(axis for axis in range(y.ndim) if axis not in broadcast_dimensions)),)
 
 
 def tile(g: Any, y: Any, x: Any, *, reps: Any) -> tuple[Any, ...]:
@@ -79,8 +75,9 @@ rule("optimization_barrier", lambda g, y, *xs: g, several=True)
 rule("reduce_precision",     lambda g, y, x, *, exponent_bits, mantissa_bits: (
                                  reduce_precision(
                                      g, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits),))
-# A number cast to an integer has no gradient, and the imaginary part that a cast adds is a constant.
+# A number cast to an integer has no gradient; the imaginary part that a cast adds or drops has none either.
 rule("convert_element_type", lambda g, y, x: (
                                  None if y.dtype.kind in "biu" else
-                                 np.real(g) if x.dtype.kind != "c" and y.dtype.kind == "c" else g,))
+                                 g + 0j if x.dtype.kind == "c" else
+                                 np.real(g) if y.dtype.kind == "c" else g,))
 # fmt: on

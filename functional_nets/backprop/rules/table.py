@@ -68,9 +68,7 @@ def backward(name: str, g: Any, y: Any, inputs: tuple[Any, ...], params: dict[st
         ValueError: The rule returned an entry too many or too few, or of a shape that does not fit its input.
     """
     if name not in RULES:
-        raise NoRuleError(
-            f"Expected a primitive with a backward rule, got {name!r}: add it with rule({name!r}, …)."
-        )
+        raise NoRuleError(f"Expected a primitive with a backward rule, got {name!r}: add it with rule({name!r}, …).")
     arrays = tuple(x if hasattr(x, "shape") else np.asarray(x) for x in inputs)
     # Infinities and NaN are values like any other here: masks downstream may drop them, as in JAX.
     with np.errstate(all="ignore"):

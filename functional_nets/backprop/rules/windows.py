@@ -11,11 +11,7 @@ def reduce_window_sum(
     window_dilation: Any,
 ) -> tuple[Any]:  # fmt: skip
     """Add the cotangent of each window to all of its elements."""
-    return (
-        Windows(x.shape, window_dimensions, window_strides, padding, base_dilation, window_dilation).fold_sum(
-            g
-        ),
-    )
+    return (Windows(x.shape, window_dimensions, window_strides, padding, base_dilation, window_dilation).fold_sum(g),)
 
 
 def extreme(largest: bool) -> Formula:

@@ -15,11 +15,6 @@ def divide(a: Any, b: Any) -> Any:
     return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
 
 
-def power(a: Any, b: Any) -> Any:
-    """Return a to the power b, which may be an integer."""
-    return np.power(a, b.astype(a.dtype) if a.dtype.kind != b.dtype.kind else b)
-
-
 def rounded(x: Any, *, rounding_method: Any) -> Any:
     """Round to the nearest integer: ties to even, or away from zero."""
     if getattr(rounding_method, "name", "") == "TO_NEAREST_EVEN":
@@ -38,36 +33,30 @@ def select_n(which: Any, *cases: Any) -> Any:
 
 def polynomial(x: Any, *coefficients: Any) -> Any:
     """Return c₀ + c₁ x + c₂ x² + … by Horner's rule."""
-    total = coefficients[-1]
+    total = np.broadcast_to(coefficients[-1], np.broadcast_shapes(x.shape, *(c.shape for c in coefficients)))
     for c in coefficients[-2::-1]:
         total = total * x + c
-    return total + 0 * x
+    return total
 
 
 def total_order(x: Any) -> Any:
     """Return integers in the order that sorting gives floats, where -0 < 0 and NaN comes last."""
     if x.dtype.kind != "f":
         return x
-    bits = np.asarray(x, np.float64).view(np.int64)
+    bits = x.view(np.int64)
     return np.where(bits < 0, bits ^ np.iinfo(np.int64).max, bits)
-
-
-def shift(a: Any, b: Any, shifted: Any, beyond: Any) -> Any:
-    """Shift by fewer bits than there are, or return what is left when all are gone."""
-    bits = a.dtype.itemsize * 8
-    return np.where(b.astype(np.uint64) < bits, shifted(a, np.minimum(b, bits - 1).astype(a.dtype)), beyond)
 
 
 def shift_right_logical(a: Any, b: Any) -> Any:
     """Shift zeros in."""
-    unsigned = a.view(f"u{a.dtype.itemsize}")
-    return shift(unsigned, b, np.right_shift, np.zeros_like(unsigned)).view(a.dtype)
+    unsigned = f"u{a.dtype.itemsize}"
+    return np.right_shift(a.view(unsigned), b.view(unsigned)).view(a.dtype)
 
 
 def shift_right_arithmetic(a: Any, b: Any) -> Any:
     """Shift copies of the sign in."""
-    signed = a.view(f"i{a.dtype.itemsize}")
-    return shift(signed, b, np.right_shift, np.where(signed < 0, -1, 0)).astype(signed.dtype).view(a.dtype)
+    signed = f"i{a.dtype.itemsize}"
+    return np.right_shift(a.view(signed), b.view(signed)).view(a.dtype)
 
 
 def leading_zeros(x: Any) -> Any:
@@ -79,21 +68,21 @@ def leading_zeros(x: Any) -> Any:
 
 # fmt: off
 for name, ufunc in {
-    "add": np.add, "add_any": np.add, "sub": np.subtract, "mul": np.multiply, "rem": np.fmod, "neg":
-    np.negative, "abs": np.abs, "square": np.square, "sqrt": np.sqrt, "cbrt": np.cbrt, "exp": np.exp,
-    "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log1p": np.log1p, "logaddexp":
-    np.logaddexp, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos":
-    np.arccos, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "asinh":
-    np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "max": np.maximum, "min": np.minimum, "sign":
-    np.sign, "floor": np.floor, "ceil": np.ceil, "nextafter": np.nextafter, "is_finite": np.isfinite, "eq":
-    np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge":
-    np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert,
+    "add": np.add, "add_any": np.add, "sub": np.subtract, "mul": np.multiply, "rem": np.fmod, "pow": np.power,
+    "neg": np.negative, "abs": np.abs, "sign": np.sign, "square": np.square, "sqrt": np.sqrt, "cbrt": np.cbrt,
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log1p": np.log1p,
+    "logaddexp": np.logaddexp, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh,
+    "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "max": np.maximum, "min": np.minimum, "floor": np.floor, "ceil": np.ceil, "nextafter": np.nextafter,
+    "is_finite": np.isfinite, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
+    "gt": np.greater, "ge": np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or,
+    "xor": np.bitwise_xor, "not": np.invert, "shift_left": np.left_shift,
 }.items():
     value(name, ufunc)
 
 value("div",         divide)
-value("pow",         power)
-value("integer_pow", lambda x, *, y: np.power(x, y) if y >= 0 else 1 / np.power(x, -y))
+value("integer_pow", lambda x, *, y: np.power(x, y))
 value("rsqrt",       lambda x: 1 / np.sqrt(x))
 value("logistic",    lambda x: 1 / (1 + np.exp(-x)))
 value("erf",         special.erf)
@@ -115,7 +104,6 @@ value("imag",        np.imag)
 value("complex",     lambda a, b: a + 1j * b)
 value("conj",        lambda z: np.conj(z) + 0j)
 
-value("shift_left",             lambda a, b: shift(a, b, np.left_shift, np.zeros_like(a)))
 value("shift_right_logical",    shift_right_logical)
 value("shift_right_arithmetic", shift_right_arithmetic)
 value("population_count",       lambda x: np.bitwise_count(x.view(f"u{x.dtype.itemsize}")).astype(x.dtype))

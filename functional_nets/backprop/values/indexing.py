@@ -24,9 +24,7 @@ def dynamic_update_slice(x: Any, update: Any, *starts: Any) -> Any:
     return out
 
 
-def gather(
-    x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any, mode: Any, fill_value: Any
-) -> Any:
+def gather(x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any, mode: Any, fill_value: Any) -> Any:
     """Return the slices that begin at `indices`."""
     places = gather_places(x.shape, indices, dimension_numbers, slice_sizes, mode)
     if fill_value is None:
@@ -39,9 +37,8 @@ def scatter(write: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
 
     def formula(x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, mode: Any) -> Any:
         places = scatter_places(x.shape, indices, updates, dimension_numbers, mode)
-        inside = np.broadcast_to(places.inside, updates.shape)
         out = x.copy()
-        write(out, tuple(part[inside] for part in places.at), updates[inside])
+        write(out, tuple(part[places.inside] for part in places.at), updates[places.inside])
         return out
 
     return formula

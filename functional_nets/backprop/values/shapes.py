@@ -30,24 +30,20 @@ def slice_(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any) -> A
 
 def iota(*, dtype: Any, shape: Any, dimension: int) -> Any:
     """Return integers that count along one axis."""
-    counted = np.arange(shape[dimension]).reshape(
-        [-1 if axis == dimension else 1 for axis in range(len(shape))]
-    )
+    counted = np.indices(shape, sparse=True)[dimension]
     return np.broadcast_to(counted, shape).astype(wide(dtype))
 
 
 def convert_element_type(x: Any, *, new_dtype: Any) -> Any:
     """Return `x` in another type, where every float is a float64."""
     target = wide(new_dtype)
-    return np.asarray(np.real(x) if x.dtype.kind == "c" and target.kind != "c" else x).astype(target)
+    return (np.real(x) if x.dtype.kind == "c" and target.kind != "c" else x).astype(target)
 
 
 def bitcast_convert_type(x: Any, *, new_dtype: Any) -> Any:
     """Read the bits as another type of the same width, in which a float64 stands for a narrower float."""
-    width = np.dtype(new_dtype).itemsize
-    narrow = x if x.dtype.itemsize == width else x.astype(f"{x.dtype.kind}{width}")
-    out = np.asarray(narrow).view(new_dtype)
-    return out.astype(wide(new_dtype))
+    narrow = x.astype(f"{x.dtype.kind}{new_dtype.itemsize}")
+    return narrow.view(new_dtype).astype(wide(new_dtype))
 
 
 # fmt: off

@@ -35,9 +35,7 @@ VALUES: dict[str, Value] = {}
 def value(name: str, formula: Callable[..., Any]) -> None:
     """Register what `name` computes; the formula's keyword-only arguments are the params it needs."""
     # A ufunc takes keywords (`out`, `where`, …) that no primitive has as a param.
-    VALUES[name] = Value(
-        name, formula, frozenset() if isinstance(formula, np.ufunc) else keyword_only(formula)
-    )
+    VALUES[name] = Value(name, formula, frozenset() if isinstance(formula, np.ufunc) else keyword_only(formula))
 
 
 def evaluate(name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -47,9 +45,7 @@ def evaluate(name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         NoValueError: The table has no such primitive.
     """
     if name not in VALUES:
-        raise NoValueError(
-            f"Expected a primitive with a value, got {name!r}: add it with value({name!r}, …)."
-        )
+        raise NoValueError(f"Expected a primitive with a value, got {name!r}: add it with value({name!r}, …).")
     # Infinities and NaN are results like any other, as in JAX.
     with np.errstate(all="ignore"):
         return VALUES[name](*(x if hasattr(x, "shape") else np.asarray(x) for x in inputs), **params)
@@ -64,8 +60,6 @@ def widen(x: Any) -> np.ndarray:
 def wide(dtype: Any) -> np.dtype:
     """Return the type in which numbers of `dtype` are computed; integers and booleans keep theirs."""
     dtype = np.dtype(dtype)
-    if dtype.kind in "biu" or dtype.name.startswith(
-        ("int", "uint")
-    ):  # Types like int4 have no kind of their own.
+    if dtype.kind in "biu" or dtype.name.startswith(("int", "uint")):  # Types like int4 have no kind of their own.
         return dtype
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)

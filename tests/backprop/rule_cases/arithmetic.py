@@ -31,10 +31,7 @@ def binary(name, function, a=A, b=B, **options):
 
 
 def silent(name, function):
-    return [
-        Case(name, a, b, function=function, smooth=False)
-        for a, b in ((A, B), (TIES[0], TIES[1]), (A, S), (P, Q))
-    ]
+    return [Case(name, a, b, function=function, smooth=False) for a, b in ((A, B), (TIES[0], TIES[1]), (A, S), (P, Q))]
 
 
 def functions(name, reference):
@@ -141,17 +138,18 @@ CASES = [
     Case("clamp", -0.5, A, 0.6, function=lax.clamp, unknown=(0, 2)),
     Case("clamp", B - 1, A, B, function=lax.clamp),
     Case("clamp", B + 0.1, A, B - 0.1, label="bounds crossed", function=lax.clamp, smooth=False),
+    Case("clamp", 0 * TIES + 1, TIES, 0 * TIES + 1, label="equal bounds", function=lax.clamp, smooth=False),
+    Case("clamp", 0 * TIES, TIES, 0 * TIES + 1, label="tie", function=lax.clamp, smooth=False),
     Case("clamp", 0.0, TIES, 1.0, label="tie", function=lax.clamp, unknown=(0, 2), smooth=False),
     Case("select_n", A > 0, A, B, function=lax.select_n),
     Case("select_n", np.array(True), A, B, label="scalar", function=lax.select_n),
-    Case(
-        "select_n", np.array([0, 2, 1, 2], np.int32), A[0], B[0], A[1], label="three", function=lax.select_n
-    ),
+    Case("select_n", np.array([0, 2, 1, 2], np.int32), A[0], B[0], A[1], label="three", function=lax.select_n),
     Case("select_n", np.zeros(4, np.int32), A[0], label="one", function=lax.select_n),
     *unary("one_minus_square", later("one_minus_square")),
     Case("polynomial", A, B, B[::-1], label="linear", function=polynomial),
     Case("polynomial", A, B, 2.0, B[::-1], B[:, ::-1], label="cubic", function=polynomial),
     Case("polynomial", A, B, label="constant", function=polynomial),
+    Case("polynomial", A, 2.0, label="constant", function=polynomial, compiled=False),
     Case("real", Z, function=lax.real),
     Case("imag", Z, function=lax.imag),
     *binary("complex", lax.complex),
@@ -166,6 +164,7 @@ CASES = [
         for name, function in (("exp", lax.exp), ("log", lax.log), ("sin", lax.sin), ("tanh", lax.tanh))
     ),
     Case("abs", Z, label="complex", function=lax.abs),
+    Case("abs", np.array([0j, 1 + 1j]), label="complex zero", function=lax.abs, smooth=False),
     *silent("eq", lax.eq),
     *silent("ne", lax.ne),
     *silent("lt", lax.lt),
@@ -173,9 +172,7 @@ CASES = [
     *silent("gt", lax.gt),
     *silent("ge", lax.ge),
     *(
-        Case(
-            name, *np.meshgrid(SPECIAL, SPECIAL), function=getattr(primitives, f"{name}_p").bind, smooth=False
-        )
+        Case(name, *np.meshgrid(SPECIAL, SPECIAL), function=getattr(primitives, f"{name}_p").bind, smooth=False)
         for name in ("eq_to", "le_to", "lt_to")
     ),
     Case("is_finite", SPECIAL, function=lax.is_finite, smooth=False),
@@ -203,7 +200,12 @@ CASES = [
         for name, function in SHIFTERS
     ),
     *(Case(name, a, function=function) for a in (P - 9, P.astype(np.uint8)) for name, function in COUNTERS),
-    *(Case(name, P - 9, Q - 30, label="integers", function=function) for name, function in INTEGER),
+    *(
+        Case(name, a, b, label=f"{a.dtype}", function=function)
+        for name, function in INTEGER
+        for a, b in ((9 * (P - 9), Q - 20), (9 * (P - 9), Q), ((9 * P).astype(np.uint8), Q.astype(np.uint8)))
+    ),
+    *silent("le_to", primitives.le_to_p.bind)[-1:],
     Case("mulhi", P, Q, function=None, valued=False),
     Case(
         "bitcast_convert_type",
@@ -218,6 +220,14 @@ CASES = [
         label="to floats",
         unknown=(0,),
         function=lambda x: lax.bitcast_convert_type(x, np.float32),
+    ),
+    Case(
+        "bitcast_convert_type",
+        A.astype(np.float32).astype(float),
+        label="of narrower floats",
+        params={"new_dtype": np.dtype(np.uint32)},
+        smooth=False,
+        reference=lambda x: lax.bitcast_convert_type(x.astype(np.float32), np.uint32),
     ),
     Case("stop_gradient", A, function=primitives.stop_gradient_p.bind, smooth=False),
     *functions("logaddexp", jnp.logaddexp),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from functional_nets.backprop.numeric import complex_step, random_direction, sweep
-from functional_nets.backprop.rules import backward
+from functional_nets.backprop.rules import NoRuleError, backward
 from functional_nets.backprop.values import evaluate, widen
 from tests.backprop.rule_cases import CASES
 from tests.backprop.rule_cases.case import Case, Solution, solve
@@ -43,14 +44,40 @@ def inputs_of(case: Case) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def value_of(case: Case) -> Any:
-    """Return what the table of values makes of the case."""
+    """Return what the table of values made of the case first."""
     return evaluate(case.name, inputs_of(case), case.params)
 
 
-def check_value(case: Case, solution: Solution, tolerance: float = 1e-14) -> None:
-    """The value is JAX's, of the same shape and type, where every float is a float64."""
-    for ours, jax in zip(_several(value_of(case)), _several(solution.y), strict=True):
-        assert_close(ours, widen(jax), tolerance, f"value of {case}")
+def check_value(case: Case, solution: Solution | None, tolerance: float = 1e-14) -> None:
+    """The value is JAX's, of the same shape and type, where every float is a float64; or what it was at first."""
+    expected = value_of(case) if solution is None else solution.y
+    found = evaluate(case.name, inputs_of(case), case.params)
+    for ours, right in zip(_several(found), _several(expected), strict=True):
+        assert np.asarray(ours).dtype == widen(right).dtype, f"value of {case}: type {np.asarray(ours).dtype}"
+        assert_close(ours, widen(right), tolerance, f"value of {case}")
+
+
+def check_all(name: str) -> None:
+    """All that must hold of a primitive's value and rule."""
+    for case in cases(name):
+        solution = solutions(name).get(case)
+        if case.refused:
+            check_refused(case)
+            continue
+        if case.valued:
+            check_value(case, solution)
+        if solution is not None:
+            check_gradients(case, solution)
+        if case.smooth and case.valued:
+            check_slopes(case)
+        if case.valued:
+            check_recorded(case)
+
+
+def check_refused(case: Case) -> None:
+    """The rule says that it does not hold for these inputs."""
+    with pytest.raises(NoRuleError):
+        backward(case.name, np.ones(value_of(case).shape), value_of(case), inputs_of(case), case.params)
 
 
 def check_gradients(case: Case, solution: Solution, tolerance: float = 1e-12) -> None:
@@ -92,9 +119,7 @@ def slopes(case: Case) -> list[Slope]:
         def weighted(x: Any, i: int = i) -> Any:
             y = evaluate(case.name, (*inputs[:i], x, *inputs[i + 1 :]), case.params)
             outputs = zip(_several(y), g, strict=True)
-            total = sum(
-                np.sum(np.where(np.isfinite(a), a, 0) * b) for a, b in outputs if a.dtype.kind in "fc"
-            )
+            total = sum(np.sum(np.where(np.isfinite(a), a, 0) * b) for a, b in outputs if a.dtype.kind in "fc")
             return total + 0 * np.sum(x)
 
         if case.name in ANALYTIC and not complex_numbers:
@@ -130,13 +155,7 @@ def check_recorded(case: Case) -> set[str]:
     functions: set[str] = set()
 
     def record(x: Any) -> Any:
-        return (
-            tuple(map(record, x))
-            if isinstance(x, tuple)
-            else Recorded(x, functions)
-            if x.dtype.kind in "fc"
-            else x
-        )
+        return tuple(map(record, x)) if isinstance(x, tuple) else Recorded(x, functions)
 
     plain = backward(case.name, g, y, inputs, case.params)
     recorded = backward(case.name, record(g), record(y), tuple(map(record, inputs)), case.params)
@@ -158,9 +177,7 @@ def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None
         assert np.array_equal(found, expected), f"{what}:\n{found}\nexpected\n{expected}"
         return
     finite = np.isfinite(expected)
-    assert np.array_equal(found[~finite], expected[~finite], equal_nan=True), (
-        f"{what}:\n{found}\nexpected\n{expected}"
-    )
+    assert np.array_equal(found[~finite], expected[~finite], equal_nan=True), f"{what}:\n{found}\nexpected\n{expected}"
     assert np.isfinite(found[finite]).all(), f"{what}:\n{found}\nexpected\n{expected}"
     size = np.max(np.abs(expected[finite]), initial=0)
     error = np.max(np.abs(found[finite] - expected[finite]), initial=0)

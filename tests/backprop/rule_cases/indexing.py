@@ -37,18 +37,21 @@ BATCH = {
 }
 
 
-def scatter(name, function, x, indices, updates, mode=None, label="", unique=False, unknown=(), **dims):
+BATCH_COLUMNS = {
+    "offset_dims": (),
+    "collapsed_slice_dims": (0,),
+    "start_index_map": (0,),
+    "operand_batching_dims": (1,),
+    "start_indices_batching_dims": (0,),
+}
+
+
+def scatter(name, function, x, indices, updates, mode=None, label="", unique=False, options=None, **dims):
     numbers = lax.ScatterDimensionNumbers(**dims)
     return Case(
-        name,
-        x,
-        indices,
-        updates,
-        label=f"{label} {tuple(dims.values())} {mode}",
-        function=lambda x, i, u: function(x, i, u, numbers, mode=mode, unique_indices=unique),
-        smooth="tie" not in label,
-        unknown=unknown,
-    )
+        name, x, indices, updates, label=f"{label} {tuple(dims.values())} {mode}", smooth="tie" not in label,
+        function=lambda x, i, u: function(x, i, u, numbers, mode=mode, unique_indices=unique), **options or {},
+    )  # fmt: skip
 
 
 ROW_S = {"update_window_dims": (1,), "inserted_window_dims": (0,), "scatter_dims_to_operand_dims": (0,)}
@@ -65,64 +68,27 @@ UNIQUE = np.array([[4], [0], [2]])
 
 
 def scatters(name, function):
+    # JAX 0.10 divides by zero in the gradient of the extremes where an index is beyond.
+    unknown = {"unknown": (0, 2)} if name in ("scatter-min", "scatter-max") else {}
+    planes = {**ROW_S, "update_window_dims": (2,)}
     return [
         scatter(name, function, A, ROWS, normal(4, 4), **ROW_S),
         scatter(name, function, A, BEYOND, normal(4, 4), label="beyond", **ROW_S),
-        # JAX 0.10 divides by zero in the gradient of the extremes here.
-        scatter(
-            name,
-            function,
-            A,
-            BEYOND,
-            normal(4, 4),
-            mode="clip",
-            label="beyond",
-            unknown=(0, 2) if name in ("scatter-min", "scatter-max") else (),
-            **ROW_S,
-        ),
+        scatter(name, function, A, BEYOND, normal(4, 4), "clip", "beyond", options=unknown, **ROW_S),
         scatter(name, function, A, PAIRS, normal(3, 2), label="beyond", **ELEMENT_S),
         scatter(name, function, A, PAIRS[0], normal(3, 2, 2), **BLOCK_S),
-        scatter(
-            name,
-            function,
-            C[:, :, 0],
-            ROWS[:3, None, :] * 0 + 2,
-            normal(3, 1, 4),
-            **{
-                **ELEMENT_S,
-                "scatter_dims_to_operand_dims": (0,),
-                "inserted_window_dims": (0,),
-                "update_window_dims": (2,),
-            },
-        ),
+        scatter(name, function, C[:, :, 0], np.full((3, 1, 1), 2), normal(3, 1, 4), label="thrice", **planes),
     ]
 
 
 def uniquely(name, function):
+    columns = np.array([[[0], [1], [2]], [[1], [3], [0]]])
+    beyond = np.array([[4], [9], [-1]])
     return [
         scatter(name, function, A, UNIQUE, normal(3, 4), unique=True, **ROW_S),
-        scatter(
-            name, function, A, np.array([[4], [9], [-1]]), normal(3, 4), label="beyond", unique=True, **ROW_S
-        ),
-        scatter(
-            name,
-            function,
-            C[:, :, 0],
-            integers(0, 4, 2, 3, 1),
-            normal(2, 3),
-            unique=name == "scatter-mul",
-            **BATCH_S,
-        )
-        if name != "scatter-mul"
-        else scatter(
-            name,
-            function,
-            C[:, :, 0],
-            np.array([[[0], [1], [2]], [[1], [3], [0]]]),
-            normal(2, 3),
-            unique=True,
-            **BATCH_S,
-        ),
+        scatter(name, function, A, beyond, normal(3, 4), label="beyond", unique=True, **ROW_S),
+        scatter(name, function, A, beyond[1:], normal(2, 4), mode="clip", label="beyond", unique=True, **ROW_S),
+        scatter(name, function, C[:, :, 0], columns, normal(2, 3), unique=True, **BATCH_S),
     ]
 
 
@@ -170,10 +136,10 @@ CASES = [
     gather(A, PAIRS, (1, 1), "fill", fill=0.0, **ELEMENT),
     gather(A, PAIRS[0], (3, 2), "clip", **BLOCK),
     gather(A, PAIRS[0], (3, 2), "fill", fill=1.0, **BLOCK),
-    gather(
-        A, ROWS[0], (1, 3), label="scalar", offset_dims=(0,), collapsed_slice_dims=(0,), start_index_map=(0,)
-    ),
+    gather(A, ROWS[0], (1, 3), label="scalar", offset_dims=(0,), collapsed_slice_dims=(0,), start_index_map=(0,)),
     gather(C[:, :, 0], integers(0, 4, 2, 3, 1), (1, 1), **BATCH),
+    gather(C[:, :, 0], integers(0, 3, 4, 2, 1), (1, 1), **BATCH_COLUMNS),
+    gather(integers(0, 9, 5, 4).astype(np.int32), BEYOND, (1, 4), "fill", label="integers", fill=np.int64(7), **ROW),
     gather(integers(0, 9, 5, 4), BEYOND, (1, 4), "fill", label="integers", **ROW),
     *scatters("scatter-add", lax.scatter_add),
     *uniquely("scatter-add", lax.scatter_add),
@@ -182,11 +148,16 @@ CASES = [
     *scatters("scatter", lax.scatter),
     *uniquely("scatter", lax.scatter),
     *uniquely("scatter-mul", lax.scatter_mul),
+    scatter("scatter-mul", lax.scatter_mul, A, ROWS, normal(4, 4), label="twice", options={"refused": True}, **ROW_S),
     *scatters("scatter-min", lax.scatter_min),
     *scatters("scatter-max", lax.scatter_max),
     *(
-        scatter(name, f, TIED, ROWS, integers(0, 3, 4, 4).astype(float), label="tie", **ROW_S)
+        scatter(name, f, TIED, indices, updates, label=label, **ROW_S)
         for name, f in (("scatter-min", lax.scatter_min), ("scatter-max", lax.scatter_max))
+        for label, indices, updates in (
+            ("tie", ROWS, integers(0, 3, 4, 4).astype(float)),
+            ("tie beyond", np.array([[2], [9]]), TIED[[0, 4]]),
+        )
     ),
     *(
         Case("sort", x, label=f"{label} {d}", function=lambda x, d=d: lax.sort(x, d), smooth=label == "")

@@ -6,18 +6,8 @@ import numpy as np
 
 from functional_nets.backprop.values import evaluate
 
-# What comparisons and positions give has no derivative: they are plain arrays.
-PLAIN = {
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "argmax",
-    "argmin",
-    "argsort",
-}
+# A truth has no derivative: it is a plain array.
+PLAIN = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):

@@ -11,6 +11,7 @@ ZEROS = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [4.0, 5.0, 6.0]])
 AXES = [
     (C, (0,)),
     (C, (1,)),
+    (C, (2,)),
     (C, (0, 2)),
     (C, (0, 1, 2)),
     (A, ()),
@@ -86,9 +87,7 @@ CASES = [
         for x, axes in ((BITS, (0,)), (BITS > 20, (1,)), (BITS > 20, (0, 1)))
     ),
     *(
-        Case(
-            name, TIED, label=f"{axis}", function=lambda x, axis=axis, f=f: f(x, axis, np.int32), smooth=False
-        )
+        Case(name, TIED, label=f"{axis}", function=lambda x, axis=axis, f=f: f(x, axis, np.int32), smooth=False)
         for name, f in (("argmax", lax.argmax), ("argmin", lax.argmin))
         for axis in (0, 1)
     ),

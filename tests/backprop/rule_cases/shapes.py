@@ -18,9 +18,7 @@ def padded(*config, label=""):
 
 
 def sliced(start, limit, strides=None):
-    return Case(
-        "slice", A, label=f"{start}:{limit}:{strides}", function=lambda x: lax.slice(x, start, limit, strides)
-    )
+    return Case("slice", A, label=f"{start}:{limit}:{strides}", function=lambda x: lax.slice(x, start, limit, strides))
 
 
 def broadcast(x, shape, dimensions):
@@ -28,9 +26,7 @@ def broadcast(x, shape, dimensions):
         "broadcast_in_dim",
         x,
         label=f"to {shape}",
-        function=lambda x: lax.broadcast_in_dim_p.bind(
-            x, shape=shape, broadcast_dimensions=dimensions, sharding=None
-        ),
+        function=lambda x: lax.broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=dimensions, sharding=None),
     )
 
 
@@ -82,6 +78,7 @@ CASES = [
     padded((-1, -1, 1), (-2, 1, 2)),
     padded((-3, 5, 1), (4, -9, 0)),
     padded((-9, 12, 1), (0, 0, 0)),
+    padded((-8, 12, 1), (12, -8, 1)),
     padded((-2, -2, 0)),
     Case("pad", EMPTY, 0.5, function=lambda x, fill: lax.pad(x, fill, ((1, 2, 3), (0, 0, 0)))),
     sliced((0, 1), (3, 4)),
@@ -90,6 +87,7 @@ CASES = [
     sliced((1, 2), (1, 4)),
     Case("iota", label="floats", function=lambda: lax.broadcasted_iota(float, (2, 3), 1)),
     Case("iota", label="integers", function=lambda: lax.iota(np.int32, 4)),
+    Case("iota", label="narrower floats", function=lambda: lax.iota(np.float32, 4)),
     Case("copy", A, function=lax.copy_p.bind if hasattr(lax, "copy_p") else jnp.copy),
     *(
         Case(name, A, reference=lambda x: x)
@@ -110,6 +108,14 @@ CASES = [
         for e, m in ((5, 10), (8, 7), (11, 52))
     ),
     Case("convert_element_type", A, label="to a narrower float", params={"new_dtype": np.dtype(np.float32)}),
+    Case("convert_element_type", A + 1j * A[::-1], label="to narrower", params={"new_dtype": np.dtype(np.complex64)}),
+    Case(
+        "convert_element_type",
+        A + 1j * A[::-1],
+        label="to a real number",
+        params={"new_dtype": np.dtype(np.float64)},
+        reference=jnp.real,
+    ),
     converted(10 * A, np.int32),
     converted(10 * A, bool),
     converted(integers(0, 9, 3), np.float64),
