@@ -13,7 +13,7 @@ def row(folder: Path) -> str:
     setting = f"{config['optimizer']}, {config['learning_rate']:g}"
     return (
         f"| `{result['experiment']}` | {setting} | {result['steps']:,} | {result['test_accuracy']:.2%} "
-        f"| {result['test_loss']:.4f} | {result['train_seconds']:.1f} s | {result['total_seconds']:.1f} s |"
+        f"| {result['test_loss']:.4f} | {result['gradient_check']['largest_relative_error']:.0e} |"
     )
 
 
@@ -22,8 +22,8 @@ def main() -> None:
     folders = [Path(name) for name in sys.argv[1:]]
     if not folders or not all((folder / "result.json").is_file() for folder in folders):
         sys.exit("Expected folders that hold a result.json each, such as runs/mnist/…: run an experiment first.")
-    print("| experiment | optimizer, learning rate | steps | test accuracy | test loss | training | whole run |")
-    print("|---|---|---|---|---|---|---|")
+    print("| experiment | optimizer, learning rate | steps | test accuracy | test loss | gradients agree to |")
+    print("|---|---|---|---|---|---|")
     print("\n".join(map(row, folders)))
     result = json.loads((folders[0] / "result.json").read_text())
     print(f"\nPython {platform.python_version()}, jax {result['jax']}, {', '.join(result['devices'])}")
