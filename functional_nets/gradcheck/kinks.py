@@ -4,6 +4,9 @@ A ReLU at exactly 0, or so near to it that rounding decides on which side it fal
 1; the elements that tie for a maximum may share its gradient in any proportion. So a gradient is right if it is
 that of the loss with some choice for each such element. A choice outside of that, such as the whole gradient to
 *each* of the tied elements, is a mistake as anywhere else.
+
+Elements that are at the kink in float64 may all be decided alike, as a convention does. Those that are only within
+the reach of a narrower type's rounding are decided one by one, at random: they explain a gradient if they are few.
 """
 
 import itertools
@@ -14,13 +17,14 @@ import numpy as np
 from scipy.optimize import nnls
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.precision import reach
+from functional_nets.gradcheck.precision import SAFETY, reach
 from functional_nets.gradcheck.program import Node, Program, Values, entries, gradient, walk
 from functional_nets.gradcheck.ties import Alternative, alternatives
 
-MOST_UNITS = 200  # More are taken together, all elements of an operation making the same choice.
+MOST_COLUMNS = 400  # Of more, all elements of an operation make the same choice.
 MOST_NUMBERS = 2e7  # Of the matrix that is solved with.
 MOST_CONVENTIONS = 27
+EXACT = SAFETY * 2.0**-53
 ITERATIONS = 12  # Choices behind one another multiply: their proportions are found by Newton's method.
 SUM_TO_ONE = 1e3  # Weight of the condition against the rest, whose columns have a norm of at most 1.
 
@@ -30,13 +34,20 @@ class Kink(NamedTuple):
 
     Attributes:
         position: Its node's.
+        exact: Whether they are at it in float64, not only within reach.
         units: Where the elements are, in its output.
         choices: What each of its one-sided derivatives gives to the inputs.
     """
 
     position: int
+    exact: bool
     units: np.ndarray
     choices: tuple[Alternative, ...]
+
+    @property
+    def key(self) -> tuple[int, bool]:
+        """Returns what tells it from the others."""
+        return self.position, self.exact
 
 
 class Unit(NamedTuple):
@@ -46,8 +57,8 @@ class Unit(NamedTuple):
     where: np.ndarray
 
 
-State = Mapping[int, np.ndarray]
-"""By position, the weight of each choice at each element of the output; what is missing to 1 is the usual rule's."""
+State = Mapping[tuple[int, bool], np.ndarray]
+"""By kink, the weight of each choice at each element of the output; what is missing to 1 is the usual rule's."""
 
 
 def explained(evidence: Evidence, rounding: float) -> list[str] | None:
@@ -65,7 +76,7 @@ def explained(evidence: Evidence, rounding: float) -> list[str] | None:
     states: list[tuple[float, State]] = [(np.inf, {})]
     for state in _conventions(kinks):
         found = gradient(evidence.program, _walk(evidence, kinks, state))
-        if evidence.reproduces(found):
+        if _agrees(evidence, found):
             return _notes(evidence.program, kinks, state)
         states.append((evidence.residual(found), state))
     nearest = min(states, key=lambda pair: pair[0])[1]
@@ -76,22 +87,34 @@ def explained(evidence: Evidence, rounding: float) -> list[str] | None:
     return None
 
 
+def _agrees(evidence: Evidence, found: Sequence[Any]) -> bool:
+    """Whether a gradient is the one given; where rounding allows nothing, to the precision of the proportions."""
+    pairs = zip(evidence.given, found, evidence.tolerances, evidence.scales, strict=True)
+    return all(np.all(np.abs(a - b) <= max(tolerance, 1e-9 * scale)) for a, b, tolerance, scale in pairs)
+
+
 def find(evidence: Evidence, rounding: float) -> Iterator[Kink]:
     """Yields the operations that have elements so near to a kink that rounding decides on the side."""
     program = evidence.program
-    reaches = reach(program, evidence.active, rounding)
+    exactly = reach(program, evidence.active, EXACT)
+    nearly = {number: size * rounding / EXACT for number, size in exactly.items()}
     producer = {number: node for node in program.nodes for number in node.outputs}
     for position in evidence.active:
         node = program.nodes[position]
         if len(node.outputs) > 1 or node.outputs[0] not in evidence.cotangents:
             continue
-        units, choices = alternatives(node, program.values, reaches, producer)
-        if choices and np.any(units):
-            yield Kink(position, units, choices)
+        here, choices = alternatives(node, program.values, exactly, producer)
+        if choices and np.any(here):
+            yield Kink(position, True, here, choices)
+        if rounding > EXACT:
+            near, choices = alternatives(node, program.values, nearly, producer)
+            if choices and np.any(near & ~here):
+                yield Kink(position, False, near & ~here, choices)
 
 
 def _conventions(kinks: Sequence[Kink]) -> Iterator[State]:
     """Yields states in which all kinks of a kind are decided alike: by the usual rule, at one end, at the other."""
+    kinks = [kink for kink in kinks if kink.exact]
     kinds = list(dict.fromkeys(kink.choices[0].kind for kink in kinks))
     plans = itertools.product((None, 0, -1), repeat=len(kinds))
     for plan in itertools.islice(plans, 1, MOST_CONVENTIONS):
@@ -99,20 +122,22 @@ def _conventions(kinks: Sequence[Kink]) -> Iterator[State]:
         for kink in kinks:
             choice = plan[kinds.index(kink.choices[0].kind)]
             if choice is not None:
-                state[kink.position] = np.zeros((len(kink.choices), *kink.units.shape))
-                state[kink.position][choice, ...] = kink.units
+                state[kink.key] = np.zeros((len(kink.choices), *kink.units.shape))
+                state[kink.key][choice, ...] = kink.units
         yield state
 
 
-def _rule(kink: Kink, weights: np.ndarray) -> Any:
-    """Returns the backward rule of a node some of whose elements make other choices."""
+def _rule(decided: Sequence[tuple[Kink, np.ndarray]]) -> Any:
+    """Returns the backward rule of a node some of whose elements make other choices, with the given weights."""
 
     def rule(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
-        total = list(entries(node, g * (1 - weights.sum(0)), values))
-        for choice, weight in zip(kink.choices, weights, strict=True):
-            for place, part in enumerate(choice(g * weight)):
-                if part is not None and total[place] is not None:
-                    total[place] = total[place] + part
+        usual = 1.0 - sum(weights.sum(0) for _, weights in decided)
+        total = list(entries(node, g * usual, values))
+        for kink, weights in decided:
+            for choice, weight in zip(kink.choices, weights, strict=True):
+                for place, part in enumerate(choice(g * weight)):
+                    if part is not None and total[place] is not None:
+                        total[place] = total[place] + part
         return tuple(total)
 
     return rule
@@ -121,7 +146,11 @@ def _rule(kink: Kink, weights: np.ndarray) -> Any:
 def _walk(
     evidence: Evidence, kinks: Sequence[Kink], state: State, start: Any = None, below: int | None = None
 ) -> dict[int, Any]:
-    override = {kink.position: _rule(kink, state[kink.position]) for kink in kinks if kink.position in state}
+    decided: dict[int, list[tuple[Kink, np.ndarray]]] = {}
+    for kink in kinks:
+        if kink.key in state:
+            decided.setdefault(kink.position, []).append((kink, state[kink.key]))
+    override = {position: _rule(pairs) for position, pairs in decided.items()}
     with np.errstate(all="ignore"):
         return walk(evidence.program, evidence.active, start=start, below=below, override=override)
 
@@ -134,7 +163,7 @@ def _proportions(evidence: Evidence, kinks: Sequence[Kink], state: State) -> Sta
         cotangents = _walk(evidence, kinks, state)
         now = gradient(evidence.program, cotangents)
         residual = evidence.residual(now)
-        if evidence.reproduces(now):
+        if _agrees(evidence, now):
             return state
         if not residual < 0.9 * best:
             return None
@@ -144,12 +173,20 @@ def _proportions(evidence: Evidence, kinks: Sequence[Kink], state: State) -> Sta
 
 
 def _units(kinks: Sequence[Kink], numbers: int) -> list[Unit]:
-    """Returns what decides by itself: each element, or each operation if the elements are too many."""
-    columns = sum(int(np.sum(kink.units)) * len(kink.choices) for kink in kinks)
-    if columns <= MOST_UNITS and columns * numbers <= MOST_NUMBERS:
-        return [Unit(kink, where) for kink in kinks for where in _one_by_one(kink.units)]
-    columns = sum(len(kink.choices) for kink in kinks)
-    return [Unit(kink, kink.units) for kink in kinks] if columns * numbers <= MOST_NUMBERS else []
+    """Returns what decides by itself: each element, or if they are too many, each operation whose kinks are exact."""
+
+    def columns(of: Sequence[Kink]) -> int:
+        return sum(int(np.sum(kink.units)) * len(kink.choices) for kink in of)
+
+    most = min(MOST_COLUMNS, int(MOST_NUMBERS / max(1, numbers)))
+    exact, near = [kink for kink in kinks if kink.exact], [kink for kink in kinks if not kink.exact]
+    near = near if columns(near) <= most else []
+    if columns(exact) + columns(near) <= most:
+        return [Unit(kink, where) for kink in exact + near for where in _one_by_one(kink.units)]
+    whole = [Unit(kink, kink.units) for kink in exact]
+    if columns(near) + sum(len(kink.choices) for kink in exact) > most:
+        return []
+    return whole + [Unit(kink, where) for kink in near for where in _one_by_one(kink.units)]
 
 
 def _one_by_one(units: np.ndarray) -> Iterator[np.ndarray]:
@@ -181,14 +218,14 @@ def _step(
             change = gradient(evidence.program, _walk(evidence, kinks, state, delta, kink.position))
             columns.append(_flat(evidence, change))
             owners.append(number)
-            before.append(float(state[kink.position][place, ...][where].max()) if kink.position in state else 0.0)
+            before.append(float(state[kink.key][place, ...][where].max()) if kink.key in state else 0.0)
     matrix = np.stack(columns, axis=1)
     error = _flat(evidence, [a - b for a, b in zip(evidence.given, now, strict=True)])
     weights = _bounded(matrix, error + matrix @ np.array(before), np.array(owners))
-    new = {kink.position: np.zeros((len(kink.choices), *kink.units.shape)) for kink in kinks}
+    new = {kink.key: np.zeros((len(kink.choices), *kink.units.shape)) for kink in kinks}
     for weight, owner, place in zip(weights, owners, itertools.count(), strict=False):
         kink, where = units[owner]
-        new[kink.position][place - owners.index(owner), ...][where] = weight
+        new[kink.key][place - owners.index(owner), ...][where] = weight
     return new
 
 
@@ -229,12 +266,12 @@ def _notes(program: Program, kinks: Sequence[Kink], state: State) -> list[str]:
 
 def _moved(program: Program, kink: Kink, state: State) -> np.ndarray:
     """Returns the units that do otherwise than the usual rule."""
-    weights = state.get(kink.position)
+    weights = state.get(kink.key)
     if weights is None:
         return np.zeros_like(kink.units)
     node = program.nodes[kink.position]
     g = kink.units.astype(float)
-    pairs = zip(_rule(kink, weights)(node, g, program.values), entries(node, g, program.values), strict=True)
+    pairs = zip(_rule([(kink, weights)])(node, g, program.values), entries(node, g, program.values), strict=True)
     changes = [np.abs(a - b) > 1e-9 for a, b in pairs if a is not None and b is not None]
     elementwise = [change for change in changes if np.shape(change) == kink.units.shape]
     return kink.units & (np.any(elementwise, axis=0) if elementwise else weights.sum(0) > 1e-9)

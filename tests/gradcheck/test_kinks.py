@@ -164,3 +164,27 @@ def test_a_mistake_beside_a_kink_is_still_seen():
     assert not check(hidden_layers, params, x, manual=doubled).ok
     unmasked = by_hand(params, x, lambda a: np.ones_like(a))
     assert not check(hidden_layers, params, x, manual=unmasked).ok
+
+
+def test_masks_that_float32_has_flipped():
+    random = np.random.default_rng(1)
+    params = [random.normal(size=(6, 8)).astype(np.float32), random.normal(size=(8, 2)).astype(np.float32)]
+    x = random.normal(size=(5, 6)).astype(np.float32)
+    for row, unit in ((2, 3), (4, 5)):
+        params[0][0, unit] -= x[row] @ params[0][:, unit] / x[row, 0]
+    wide = [leaf.astype(np.float64) for leaf in params]
+    flipped = by_hand(wide, x.astype(np.float64), lambda a: np.where(np.abs(a) < 1e-6, a <= 0, a > 0))
+    report = check(hidden_layers, params, x, manual=[leaf.astype(np.float32) for leaf in flipped])
+    assert report.ok
+    assert "2 elements, first at [2, 3]" in report.notes[0]
+    # In float64 the sides are known.
+    assert not check(hidden_layers, wide, x.astype(np.float64), manual=flipped).ok
+
+
+def test_a_narrow_type_is_no_excuse_for_a_doubled_gradient():
+    random = np.random.default_rng(2)
+    params = [random.normal(size=(20, 60)), random.normal(size=(60, 3))]
+    params, x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), (params, random.normal(size=(40, 20))))
+    grads = jax.grad(hidden_layers)(params, x)
+    assert check(hidden_layers, params, x, manual=grads).ok
+    assert not check(hidden_layers, params, x, manual=[2 * leaf for leaf in grads]).ok
