@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.rules.table import rule
+from functional_nets.backprop.rules.table import NoRuleError, rule
 from functional_nets.backprop.special import digamma, polygamma
 
 
@@ -26,6 +26,13 @@ def power_of_base(g: Any, a: Any, b: Any) -> Any:
     return np.where(b == 0, 0, g * zero_to_one(b) * a ** (b - 1))
 
 
+def sign(g: Any, y: Any, x: Any) -> tuple[None]:
+    """Return no gradient: a step is flat almost everywhere; but the sign of a complex x turns with it."""
+    if x.dtype.kind == "c":
+        raise NoRuleError("Expected real numbers for the rule of 'sign', got complex ones: it has none for those.")
+    return (None,)
+
+
 def direction(x: Any, y: Any) -> Any:
     """Return the derivative of y = |x|: at 0 that on the right, as in JAX; conj(x) / y for a complex x."""
     return np.conj(x) / zero_to_one(y) if x.dtype.kind == "c" else np.where(x >= 0, 1.0, -1.0)
@@ -43,6 +50,7 @@ rule("pow",         lambda g, y, a, b: (power_of_base(g, a, b), g * y * np.log(z
 rule("integer_pow", lambda g, out, x, *, y: (g * y * x ** (y - 1) if y else 0 * g,))
 rule("neg",         lambda g, y, x: (-g,))
 rule("abs",         lambda g, y, x: (g * direction(x, y),))
+rule("sign",        sign)
 rule("square",      lambda g, y, x: (g * 2 * x,))
 rule("sqrt",        lambda g, y, x: (g / (2 * y),))
 rule("rsqrt",       lambda g, y, x: (-g * y / (2 * x),))

@@ -37,7 +37,15 @@ def iota(*, dtype: Any, shape: Any, dimension: int) -> Any:
 def convert_element_type(x: Any, *, new_dtype: Any) -> Any:
     """Return `x` in another type, where every float is a float64."""
     target = wide(new_dtype)
-    return (np.real(x) if x.dtype.kind == "c" and target.kind != "c" else x).astype(target)
+    real = np.real(x) if x.dtype.kind == "c" and target.kind != "c" else x
+    return nearest(real, target) if real.dtype.kind == "f" and target.kind in "iu" else real.astype(target)
+
+
+def nearest(x: Any, integer: Any) -> Any:
+    """Return the integers to which floats are cut, within the range of the type as in XLA; 0 for NaN."""
+    low, high = np.iinfo(integer).min, np.iinfo(integer).max
+    whole = np.where(np.isnan(x), 0, x).astype(integer)
+    return np.where(x >= high, high, np.where(x <= low, low, whole)).astype(integer)
 
 
 def bitcast_convert_type(x: Any, *, new_dtype: Any) -> Any:

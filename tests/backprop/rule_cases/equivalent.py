@@ -33,7 +33,8 @@ _REASONS: dict[str, tuple[str, ...]] = {
         "scatter_multiplied: x.shape → y.shape",
         "scatter_extreme: x.shape → y.shape",
     ),
-    "both operands have one type": (
+    "the operands and the result have one type": (
+        "sign: x.dtype → y.dtype",
         "divide: a.dtype → b.dtype",
         "shift_right_logical: a.dtype → b.dtype",
         "shift_right_arithmetic: a.dtype → b.dtype",
@@ -43,6 +44,7 @@ _REASONS: dict[str, tuple[str, ...]] = {
         "scatter_add(each, index=index, shape=x.shape)",
     ),
     "a sign times ±1 is a sign divided by it": ("divide: np.sign(a) * np.sign(b) → np.sign(a) / np.sign(b)",),
+    "the lowest integer is itself, cut or not": ("nearest: x <= low → x < low",),
     "slice(1, 0) is as empty as slice(0, 0)": ("taps: 0 → 1", "padded: 0 → 1"),
     "zero is never above the last place": ("_places: np.clip(start, 0, last) → np.clip(0, start, last)",),
     "what is read is the same; sparse indices only take less room": (

@@ -9,6 +9,7 @@ from jax.ad_checkpoint import checkpoint_name
 from tests.backprop.rule_cases.case import Case, integers, normal
 
 A, B, C = normal(3, 4), normal(2, 4), normal(3, 4, 2)
+EXTREME = np.array([-1.5, 300.7, 2.0**31 + 0.5, 2.0**63, 2.0**64, -(2.0**63), 1e20, -1e20, np.nan, np.inf, -np.inf])
 EMPTY, ONE = normal(0, 3), normal(1, 1)
 
 
@@ -118,6 +119,7 @@ CASES = [
     ),
     converted(10 * A, np.int32),
     converted(10 * A, bool),
+    *(converted(EXTREME, dtype) for dtype in (np.int32, np.uint8, np.int64, np.uint64, bool)),
     converted(integers(0, 9, 3), np.float64),
     converted(integers(0, 9, 3), np.int8),
     converted(A > 0, np.float64),
