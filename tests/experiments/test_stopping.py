@@ -107,11 +107,12 @@ def test_a_finished_run_that_is_resumed_has_its_result_again(uninterrupted):
     assert metrics_of(uninterrupted.folder) == before
 
 
-def test_a_row_cut_by_a_crash_is_written_again(uninterrupted, tmp_path):
+@pytest.mark.parametrize("row", ['{"epoch": 1500, "step": 3000, "train_lo', '{"epoch": 1500, "step": 3000}\n'])
+def test_a_row_that_a_crash_has_cut_or_left_without_its_checkpoint_is_written_again(uninterrupted, tmp_path, row):
     folder = tmp_path / "cut"
     run(folder, 2 * REPORT)
     with (folder / "metrics.jsonl").open("a") as stream:
-        stream.write('{"epoch": 1500, "step": 3000, "train_lo')
+        stream.write(row)
     go_on(folder, 5 * REPORT + 101)
     assert metrics_of(folder) == metrics_of(uninterrupted.folder)
 
