@@ -188,3 +188,15 @@ def test_a_narrow_type_is_no_excuse_for_a_doubled_gradient():
     grads = jax.grad(hidden_layers)(params, x)
     assert check(hidden_layers, params, x, manual=grads).ok
     assert not check(hidden_layers, params, x, manual=[2 * leaf for leaf in grads]).ok
+
+
+def test_a_tie_does_not_widen_the_tolerance():
+    def loss(x):
+        return jnp.sum(jnp.maximum(2 * x, x + 1))
+
+    x = np.array([1.0, 3.0, 0.5], np.float32)
+    right = jax.grad(loss)(x)
+    assert check(loss, x, manual=right).ok
+    report = check(loss, x, manual=np.asarray(right) * np.float32(1.01))
+    assert not report.ok
+    assert report.leaves[0].power < 1e-3

@@ -145,3 +145,32 @@ def test_images_of_whole_numbers():
     images = RANDOM.integers(0, 256, (2, 4, 4, 1)).astype(np.uint8)
     loss_fn = nn.classification_loss(model.apply)
     assert_agree(loss_fn, random_params(model), images, np.array([3, 9]))
+
+
+TIES = np.array([[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, -2.0], [2.0, -1.0, 2.0, 0.5]])
+AT_A_TIE = {
+    "largest": lambda x: jnp.max(x, 1),
+    "smallest": lambda x: jnp.min(x, 0),
+    "largest of all": lambda x: 3 * jnp.max(x),
+    "maximum": lambda x: jnp.maximum(x, x[::-1]),
+    "minimum": lambda x: jnp.minimum(x, 0.0),
+    "relu": jax.nn.relu,
+    "relu6": lambda x: jax.nn.relu6(3 * x),
+    "leaky relu": jax.nn.leaky_relu,
+    "absolute": jnp.abs,
+    "clip": lambda x: jnp.clip(x, 0.0, 1.0),
+    "cummax": lambda x: jax.lax.cummax(x, 1),
+    "sorted": lambda x: jnp.sort(x, 1),
+    "median": lambda x: jnp.median(x, 1),
+    "product with zeros": lambda x: jnp.prod(x, 1),
+    "pooled": lambda x: nn.max_pool2d(x[None, :2, :, None]),
+    "window": lambda x: jax.lax.reduce_window(x, -np.inf, jax.lax.max, (2, 2), (1, 1), "SAME"),
+    "top k": lambda x: jax.lax.top_k(x, 2)[0],
+    "norm": lambda x: jnp.linalg.norm(x + 1, axis=1),
+    "scattered maximum": lambda x: x[0].at[np.array([0, 1, 1])].max(x[1, :3]),
+}
+
+
+@pytest.mark.parametrize("name", AT_A_TIE)
+def test_ties_and_kinks_are_decided_as_jax_does(name):
+    assert_agree(weighted(AT_A_TIE[name]), TIES)
