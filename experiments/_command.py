@@ -99,6 +99,8 @@ def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str],
         if choices and text not in choices:
             raise argparse.ArgumentTypeError(f"expected {flag} to be one of {', '.join(choices)}, found {text!r}")
         try:
+            if kind is Path and not text:
+                raise ValueError
             return kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"expected {wanted} for {flag}, found {text!r}") from None

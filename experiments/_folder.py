@@ -59,6 +59,8 @@ class RunFolder:
                 for file in FILES:
                     (self.path / file).unlink(missing_ok=True)
                 shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+            for file in ("result.json", "report.html"):
+                (self.path / file).unlink(missing_ok=True)  # They are of the shorter run.
             if rows := [row for row in self.metrics() if row["step"] <= first_step]:
                 self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
             else:
@@ -68,7 +70,9 @@ class RunFolder:
             raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
 
     def restore(self, like: TrainState, run: dict[str, Any]) -> TrainState:
-        """Returns the newest checkpoint's state."""
+        """Returns the newest checkpoint's state; the first state for a run that ended before its first checkpoint."""
+        if (self.path / "config.json").exists() and not (self.path / "checkpoints").exists():
+            return like
         return load_checkpoint(self.path / "checkpoints", like, run)
 
     def report(self, state: TrainState, row: dict[str, Any], run: dict[str, Any]) -> None:

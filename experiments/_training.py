@@ -148,8 +148,10 @@ def train(
     training.batch_sharding(config.devices)
     folder = RunFolder.choose(name, config.out, resume=config.resume, overwrite=config.overwrite)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
-    run = identity(name, config)
+    run = {**identity(name, config), "examples": len(examples[0])}
     state = folder.restore(training.init_state(params, optimizer), run) if config.resume else None
+    if state is not None:
+        _refuse_finished(int(state.step), config, len(examples[0]), folder.path)
     gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
     folder.begin({"experiment": name, **dataclasses.asdict(config)}, 0 if state is None else int(state.step))
 
@@ -180,7 +182,7 @@ def train(
             **{key: last[key] for key in ("test_accuracy", "test_loss", "train_loss")},
             "steps": int(fitted.state.step),
             "compile_seconds": round(fitted.compile_seconds, 4),
-            "train_seconds": round(fitted.train_seconds, 4),
+            "train_seconds": round(sum(row["seconds"] for row in folder.metrics()), 4),
             "total_seconds": round(time.perf_counter() - start, 4),
             "params_sha256": params_sha256(fitted.params),
             "gradient_check": gradient_check,
@@ -192,6 +194,15 @@ def train(
         write_page(folder.path / "report.html", summary, folder.metrics(), dataclasses.asdict(config))
         progress.finish(summary, folder.path)
     return Result(folder.path, summary, fitted)
+
+
+def _refuse_finished(step: int, config: TrainingConfig, num_examples: int, folder: Path) -> None:
+    wanted = config.length.get("steps") or config.length["epochs"] * -(-num_examples // config.batch_size)
+    if step >= wanted:
+        raise OptionError(
+            f"Expected a run to go on with, found {folder} at step {step:,} of {wanted:,}, the last: "
+            "ask for more --epochs or --steps, or leave it as it is."
+        )
 
 
 def check_gradients(loss_fn: Callable[..., jax.Array], params: Any, examples: Sequence[Any]) -> dict[str, Any]:

@@ -20,17 +20,21 @@ class Config(TrainingConfig):
 
     seed: int | None = option(1, "seed of the initial weights and of the order of the examples")
     epochs: int | None = option(None, "passes over the data, instead of --steps")
-    steps: int = option(10_000, "steps of one batch each")
+    steps: int | None = option(None, "steps of one batch each (default: 10,000)")
     hidden: int = option(50, "units of the hidden layer")
 
     @property
     def length(self) -> dict[str, int]:
         """`epochs` if they were given, else `steps`."""
-        return {"steps": self.steps} if self.epochs is None else {"epochs": self.epochs}
+        if self.epochs is not None:
+            return {"epochs": self.epochs}
+        return {"steps": 10_000 if self.steps is None else self.steps}
 
     def check(self) -> None:
         """Raises OptionError for the first value that cannot be used."""
         super().check()
+        if self.epochs is not None and self.steps is not None:
+            raise OptionError(f"Expected --epochs or --steps, found both, {self.epochs} and {self.steps}: give one.")
         if self.hidden < 1:
             raise OptionError(f"Expected --hidden of at least 1, found {self.hidden}: 50 is the book's.")
 

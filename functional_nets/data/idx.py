@@ -80,11 +80,7 @@ def parse(data: bytes, *, kind: str, origin: str) -> NDArray[np.uint8]:
     magic = int.from_bytes(data[:4], "big")
     expected_magic = 2051 if kind == "images" else 2049
     if len(data) < 4 or magic != expected_magic:
-        found = (
-            f"{_MAGIC[magic]} (magic number {magic})"
-            if magic in _MAGIC
-            else f"bytes {data[:4].hex(' ') or 'none'}"
-        )
+        found = f"{_MAGIC[magic]} (magic number {magic})" if magic in _MAGIC else f"bytes {data[:4].hex(' ') or 'none'}"
         raise DataError(
             f"Expected {kind} (IDX magic number {expected_magic}), found {found} at the start of {origin};"
             " put the published file of that name there."
@@ -92,9 +88,7 @@ def parse(data: bytes, *, kind: str, origin: str) -> NDArray[np.uint8]:
     rank = 3 if kind == "images" else 1
     header = 4 + 4 * rank
     if len(data) < header:
-        raise DataError(
-            f"Expected a header of {header} bytes, found {len(data)} bytes in {origin}; download it again."
-        )
+        raise DataError(f"Expected a header of {header} bytes, found {len(data)} bytes in {origin}; download it again.")
     shape = struct.unpack(f">{rank}I", data[4:header])
     if shape[1:] not in ((28, 28), ()):
         raise DataError(
@@ -138,6 +132,10 @@ def _folders(name: str, data_dir: Path | None) -> list[Path]:
     if data_dir is not None:
         return [data_dir / name, data_dir]
     environment = os.environ.get(ENVIRONMENT)
+    if environment and not Path(environment).expanduser().is_dir():
+        raise DataError(
+            f"Expected {ENVIRONMENT} to name a folder, found none at {environment}; set it right or unset it."
+        )
     named = [Path(environment).expanduser() / name] if environment else []
     return named + _INSTALLED[name]
 
@@ -177,7 +175,4 @@ def _nothing_found(name: str, data_dir: Path | None) -> str:
         found = f"an empty folder {asked}"
     else:
         found = f"none of them in {' or '.join(str(folder) for folder in reversed(folders))}"
-    return (
-        f"Expected {files}, found {found};"
-        f" put them there, or name their folder with --data-dir or {ENVIRONMENT}."
-    )
+    return f"Expected {files}, found {found}; put them there, or name their folder with --data-dir or {ENVIRONMENT}."

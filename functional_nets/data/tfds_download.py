@@ -45,9 +45,7 @@ def prepare(name: str, root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         with (
             # The thread of an interrupted download may still write into it.
-            tempfile.TemporaryDirectory(
-                dir=root, prefix="downloads-", ignore_cleanup_errors=True
-            ) as downloads,
+            tempfile.TemporaryDirectory(dir=root, prefix="downloads-", ignore_cleanup_errors=True) as downloads,
             _patience(),
             _progress(),
         ):

@@ -27,9 +27,7 @@ def read(name: str, folder: Path) -> Contents:
     try:
         builder = tfds.builder_from_directory(folder)
         if builder.name != name:
-            raise DataError(
-                f"Expected {KNOWN[name].title} in {folder}, found {builder.name}; delete that folder."
-            )
+            raise DataError(f"Expected {KNOWN[name].title} in {folder}, found {builder.name}; delete that folder.")
         x_train, y_train = order.restore(*_split(builder, "train"), f"{name}_train")
         x_test, y_test = order.restore(*_split(builder, "test"), f"{name}_test")
     except DataError:

@@ -33,8 +33,7 @@ def load(name: str, data_dir: Path | None) -> Contents:
         from functional_nets.data import tfds_download, tfds_prepared
     except ImportError as error:
         raise DataError(
-            f"Expected TensorFlow Datasets, found: {error};"
-            " install functional-nets again, or choose another source."
+            f"Expected TensorFlow Datasets, found: {error}; install functional-nets again, or choose another source."
         ) from error
     contents = tfds_prepared.read(name, folder or tfds_download.prepare(name, root))
     cache.write(name, root, contents)

@@ -35,7 +35,8 @@ class Progress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task(f"{name}, {self._unit}", total=self._total)
-        self._console.print(f"[bold]{name}[/]: {count_parameters(params):,} parameters, {self._total:,} {self._unit}")
+        units = self._unit[:-1] if self._total == 1 else self._unit
+        self._console.print(f"[bold]{name}[/]: {count_parameters(params):,} parameters, {self._total:,} {units}")
         if notice:
             self._console.print(f"[bold yellow]{escape(notice)}[/]")
 

@@ -24,12 +24,12 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
 
 
 def checked_data(train: Data, batch_size: int) -> tuple[tuple[Array | np.ndarray, ...], int]:
-    """Returns the arrays and how many examples they hold.
+    """Returns the arrays and how many examples they hold; of a whole data set, its training part.
 
     Raises:
         ValueError: When their first axes differ or are empty, or hold less than one batch.
     """
-    data = tuple(train)
+    data = tuple(each if hasattr(each, "shape") else np.asarray(each) for each in getattr(train, "train", train))
     lengths = [len(array) for array in data]
     if not data or min(lengths) != max(lengths) or not lengths[0]:
         raise ValueError(f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels).")

@@ -41,14 +41,15 @@ def make_train_step(
     """Returns `train_step(state, batch, key) -> (state, loss)`, pure and not yet compiled.
 
     Args:
-        loss_fn: `loss_fn(params, *batch)`, a scalar. uint8 images of the batch reach it scaled to [0, 1].
+        loss_fn: `loss_fn(params, *batch)`, a scalar. The batch's first array, if it is uint8, reaches it scaled to
+            [0, 1].
         optimizer: What turns gradients into updates.
         stochastic: Whether the loss draws random numbers, for dropout say: it is then called as
             `loss_fn(params, *batch, key=key)`.
     """
 
     def train_step(state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, Float[Array, ""]]:
-        batch = tuple(map(scale_pixels, batch))
+        batch = (scale_pixels(batch[0]), *batch[1:])  # Labels may be uint8, too, and are no pixels.
         randomness = {"key": key} if stochastic else {}
         loss, grads = jax.value_and_grad(loss_fn)(state.params, *batch, **randomness)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
