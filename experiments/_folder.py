@@ -69,6 +69,10 @@ class RunFolder:
         except OSError as error:
             raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
 
+    def has_result(self) -> bool:
+        """Returns whether a run has ended here; one that was killed just before has only its checkpoints."""
+        return (self.path / "result.json").exists()
+
     def restore(self, like: TrainState, run: dict[str, Any]) -> TrainState:
         """Returns the newest checkpoint's state; the first state for a run that ended before its first checkpoint."""
         if (self.path / "config.json").exists() and not (self.path / "checkpoints").exists():

@@ -150,7 +150,7 @@ def train(
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
     run = {**identity(name, config), "examples": len(examples[0])}
     state = folder.restore(training.init_state(params, optimizer), run) if config.resume else None
-    if state is not None:
+    if state is not None and folder.has_result():
         _refuse_finished(int(state.step), config, len(examples[0]), folder.path)
     gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
     folder.begin({"experiment": name, **dataclasses.asdict(config)}, 0 if state is None else int(state.step))

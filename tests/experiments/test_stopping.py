@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from experiments import _command, xor
+from experiments._command import OptionError
 from experiments._training import TrainingConfig, train
 
 CHECKOUT = Path(__file__).parents[2]
@@ -99,12 +101,29 @@ def test_a_run_continued_in_pieces_is_the_uninterrupted_one(uninterrupted, tmp_p
     assert metrics_of(folder)[-1]["test_loss"] == metrics_of(uninterrupted.folder)[-1]["test_loss"]
 
 
-def test_a_finished_run_that_is_resumed_has_its_result_again(uninterrupted):
-    before = metrics_of(uninterrupted.folder)
-    again = go_on(uninterrupted.folder, 5 * REPORT + 101)
+def test_a_run_killed_before_its_result_has_it_when_resumed(uninterrupted, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(uninterrupted.folder, folder)
+    (folder / "result.json").unlink()
+    again = go_on(folder, 5 * REPORT + 101)
     for name in ("params_sha256", "steps", "test_accuracy", "test_loss", "train_loss"):
         assert again.summary[name] == uninterrupted.summary[name]
-    assert metrics_of(uninterrupted.folder) == before
+    assert metrics_of(folder) == metrics_of(uninterrupted.folder)
+
+
+def test_a_finished_run_is_not_resumed(uninterrupted):
+    before = (uninterrupted.folder / "result.json").read_text()
+    with pytest.raises(OptionError, match="the last"):
+        go_on(uninterrupted.folder, 5 * REPORT + 101)
+    assert (uninterrupted.folder / "result.json").read_text() == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(uninterrupted, tmp_path):
+    folder = tmp_path / "early"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    again = go_on(folder, 5 * REPORT + 101)
+    assert again.summary["params_sha256"] == uninterrupted.summary["params_sha256"]
 
 
 @pytest.mark.parametrize("row", ['{"epoch": 1500, "step": 3000, "train_lo', '{"epoch": 1500, "step": 3000}\n'])

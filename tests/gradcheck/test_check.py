@@ -11,7 +11,7 @@ import pytest
 
 import functional_nets as fn
 from functional_nets.gradcheck import GradientMismatch, assert_gradients, check
-from tests.gradcheck.agreement import line_of
+from tests.gradcheck.agreement import QUICKLY, line_of
 
 RANDOM = np.random.default_rng(0)
 
@@ -39,7 +39,8 @@ def network(w, b, x, labels):
 
 def gradient(loss_fn, params, *args):
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, jax.grad(loss_fn, allow_int=True)(params, *args))
+        compiled = jax.jit(jax.grad(loss_fn), compiler_options=QUICKLY)
+        return jax.tree.map(np.asarray, compiled(params, *args))
 
 
 def nudge(tree, size=1e-3):
@@ -94,7 +95,7 @@ def test_a_function_that_returns_the_gradient():
 def test_a_narrow_type_has_the_tolerance_that_its_rounding_needs(dtype, visible):
     loss_fn, params, _ = TREES["dict"]
     params, x = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (params, X))
-    grads = jax.grad(loss_fn)(params, x, LABELS)
+    grads = jax.jit(jax.grad(loss_fn), compiler_options=QUICKLY)(params, x, LABELS)
     assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(grads))
     report = check(loss_fn, params, x, LABELS, manual=grads)
     assert report.ok
@@ -144,7 +145,7 @@ def test_integers_among_the_parameters_have_no_gradient(kind):
 def test_the_loss_is_compared_too():
     loss_fn, params, _ = TREES["dict"]
     right = gradient(loss_fn, params, X, LABELS)
-    loss = float(loss_fn(params, X, LABELS))
+    loss = float(jax.jit(loss_fn, compiler_options=QUICKLY)(params, X, LABELS))
     assert check(loss_fn, params, X, LABELS, manual=right, manual_loss=loss).ok
     assert not check(loss_fn, params, X, LABELS, manual=right, manual_loss=5 * loss).ok
 

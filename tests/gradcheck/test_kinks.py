@@ -184,8 +184,8 @@ def test_masks_that_float32_has_flipped():
 def test_a_narrow_type_is_no_excuse_for_a_doubled_gradient():
     random = np.random.default_rng(2)
     params = [random.normal(size=(20, 60)), random.normal(size=(60, 3))]
-    params, x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), (params, random.normal(size=(40, 20))))
-    grads = jax.grad(hidden_layers)(params, x)
+    params, x = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, random.normal(size=(40, 20))))
+    grads = jax.jit(jax.grad(hidden_layers))(params, x)
     assert check(hidden_layers, params, x, manual=grads).ok
     assert not check(hidden_layers, params, x, manual=[2 * leaf for leaf in grads]).ok
 
