@@ -101,9 +101,7 @@ def zeros(key, shape):
     return {"w": np.zeros(shape, np.float32), "b": np.zeros(shape[-1], np.float32)}
 
 
-def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order_when_told(
-    command, few_images, monkeypatch, tmp_path
-):
+def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order(command, few_images, monkeypatch, tmp_path):
     sizes = []
 
     def small(asked, **options):
