@@ -54,18 +54,14 @@ def main(arguments: list[str] | None = None) -> None:
 def choose(contents: Contents) -> Contents:
     """The part of Fashion-MNIST that is embedded, in the published order."""
     train, test = chosen(contents.y_train, "train"), chosen(contents.y_test, "test")
-    return Contents(
-        contents.x_train[train], contents.y_train[train], contents.x_test[test], contents.y_test[test]
-    )
+    return Contents(contents.x_train[train], contents.y_train[train], contents.x_test[test], contents.y_test[test])
 
 
 def chosen(labels: NDArray[np.uint8], split: str) -> NDArray[np.intp]:
     """Indices of the chosen examples, ascending: equally many of each class."""
     rank = [hashlib.sha256(f"{SEED}/{split}/{index}".encode()).digest() for index in range(len(labels))]
     of_class = (np.flatnonzero(labels == label) for label in range(10))
-    return np.sort(
-        np.concatenate([sorted(all_, key=rank.__getitem__)[: PER_CLASS[split]] for all_ in of_class])
-    )
+    return np.sort(np.concatenate([sorted(all_, key=rank.__getitem__)[: PER_CLASS[split]] for all_ in of_class]))
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -26,9 +26,7 @@ def isolated(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with `mnist/` and `fashion_mnist/`, each with its four published files."""
-    if not all(
-        (REAL / name / f"{file}.gz").is_file() for name in ("mnist", "fashion_mnist") for file in FILES
-    ):
+    if not all((REAL / name / f"{file}.gz").is_file() for name in ("mnist", "fashion_mnist") for file in FILES):
         pytest.skip(f"the published IDX files are not in {REAL}; set FUNCTIONAL_NETS_DATA to their folder")
     return REAL
 

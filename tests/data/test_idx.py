@@ -193,9 +193,7 @@ def test_idx_without_any_folder_says_how_to_name_one():
         load("mnist", source="idx")
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
-)
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
 def test_a_file_that_may_not_be_read_is_refused(folder):
     (folder / IMAGES).chmod(0)
     with refused("permissions", IMAGES):

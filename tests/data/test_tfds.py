@@ -133,9 +133,7 @@ def test_tfrecord_files_are_read_without_tensorflow(offline, tmp_path):
     examples = list(tfds_prepared.records(str(array_record), "array_record"))
     assert len(examples) == 10_000
     tfrecord = tmp_path / "test.tfrecord"
-    tfrecord.write_bytes(
-        b"".join(struct.pack("<QI", len(example), 0) + example + bytes(4) for example in examples)
-    )
+    tfrecord.write_bytes(b"".join(struct.pack("<QI", len(example), 0) + example + bytes(4) for example in examples))
     assert list(tfds_prepared.records(str(tfrecord), "tfrecord")) == examples
     with refused("array_record or tfrecord", "riegeli"):
         tfds_prepared.records(str(tfrecord), "riegeli")
