@@ -1,9 +1,13 @@
 """How an answer of ours is compared with what a notebook prints."""
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from jax.scipy.special import betainc
 from jaxtyping import Float
+
+UNLIKELY = 0.001
 
 
 class Verdict(NamedTuple):
@@ -121,24 +125,27 @@ class Spread(NamedTuple):
     def judge(self, printed: str) -> Verdict:
         """Returns where the printed value lies among ours.
 
-        It counts as another draw of the same if it lies within our range, or within 4 standard deviations of
-        our mean: with 20 seeds, one normal draw in about 1,000 lies outside.
+        It counts as another draw of the same if it lies within our range or is not unlikelier than 1 in 1,000, by
+        Student's distribution for one more normal draw (with 20 seeds, within 4 standard deviations of our mean).
         """
-        value, mean = float(printed), float(self.values.mean())
-        low, high, deviation = (
-            self.values.min(),
-            self.values.max(),
-            self.values.std(ddof=min(1, len(self.values) - 1)),
-        )
+        value, mean, deviation = float(printed), float(self.values.mean()), float(self.values.std(ddof=1))
+        low, high = self.values.min(), self.values.max()
+        z = (value - mean) / deviation if deviation else math.inf
         ours = f"{mean:.{self.digits}f} ({low:.{self.digits}f} to {high:.{self.digits}f})"
-        z = (value - mean) / deviation if deviation else 0.0
-        below = int((self.values < value).sum())
-        place = f"{below} of {len(self.values)} below, z = {z:+.1f}"
+        place = f"{(self.values < value).sum()} of {len(self.values)} below, z = {z:+.1f}"
         if low <= value <= high:
             return Verdict(ours, f"within our distribution: {place}")
-        if abs(z) <= 4:
-            return Verdict(ours, f"within 4 deviations of our distribution: {place}")
-        return Verdict(ours, f"DIFFERS: {place}", True)
+        chance = _chance(z, len(self.values))
+        if chance >= UNLIKELY:
+            return Verdict(ours, f"in the tail of our distribution: {place}, p = {chance:.2g}")
+        return Verdict(ours, f"DIFFERS: {place}, p = {chance:.2g}", True)
+
+
+def _chance(z: float, count: int) -> float:
+    """The chance that one more normal draw lies at least `z` deviations from the mean of `count`, either way."""
+    t_squared = z**2 / (1 + 1 / count)
+    freedom = count - 1
+    return float(betainc(freedom / 2, 0.5, freedom / (freedom + t_squared)))
 
 
 class Unanswered(NamedTuple):
