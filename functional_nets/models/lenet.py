@@ -6,7 +6,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from functional_nets.models.model import Model
-from functional_nets.nn import Initializer, conv2d, dense, flatten, max_pool2d, scale_pixels, uniform_fan_in
+from functional_nets.nn import Initializer, conv_relu_pool2d, dense, flatten, scale_pixels, uniform_fan_in
 
 SHAPES = {
     "conv1": (3, 3, 1, 6),
@@ -41,8 +41,7 @@ def lenet(*, init: Initializer | None = None, product_dtype: DTypeLike | None = 
         x = scale_pixels(x)
         border = (32 - x.shape[1]) // 2
         x = jnp.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
-        x = max_pool2d(jax.nn.relu(conv2d(params["conv1"], x, product_dtype=product_dtype)))
-        x = max_pool2d(jax.nn.relu(conv2d(params["conv2"], x, product_dtype=product_dtype)))
+        x = conv_relu_pool2d((params["conv1"], params["conv2"]), x, product_dtype=product_dtype)
         x = flatten(x)
         x = jax.nn.relu(dense(params["dense1"], x, product_dtype=product_dtype))
         x = jax.nn.relu(dense(params["dense2"], x, product_dtype=product_dtype))

@@ -1,12 +1,15 @@
 """Convolution and pooling over images [batch, height, width, channels]."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 from jaxtyping import Float
+
+Layers = Sequence[Mapping[str, Array]]
 
 
 def conv2d(
@@ -63,3 +66,68 @@ def max_pool2d(x: Float[Array, "batch height width channels"], size: int = 2) ->
     height, width = x.shape[1] // size * size, x.shape[2] // size * size
     blocks = [x[:, row:height:size, column:width:size] for row in range(size) for column in range(size)]
     return jax.tree.reduce(jnp.maximum, blocks)
+
+
+def conv_relu_pool2d(
+    layers: Layers,
+    x: Float[Array, "batch height width inputs"],
+    *,
+    size: int = 2,
+    product_dtype: DTypeLike | None = None,
+) -> Float[Array, "batch new_height new_width outputs"]:
+    """Returns what layer after layer of `max_pool2d(relu(conv2d(params, x)), size)` makes of the images.
+
+    All layers in one function, since on CPU they are fastest with the images along the last axis, where vector
+    instructions run over them (LeNet: less than half the time), and turning the arrays between the layers would
+    cost what that gains. Elsewhere they are XLA's own operations. The two agree in value and gradient where
+    nothing ties; of a tie each largest value has an equal share.
+
+    Args:
+        layers: Of each layer, `w` and `b` as for `conv2d`.
+        x: Images.
+        size: As for `max_pool2d`.
+        product_dtype: As for `dense`.
+    """
+    images_last = partial(_layers_images_last, size=size, product_dtype=product_dtype)
+    native = partial(_layers_native, size=size, product_dtype=product_dtype)
+    return lax.platform_dependent([dict(params) for params in layers], x, cpu=images_last, default=native)
+
+
+def _layers_native(layers: Layers, x: Array, *, size: int, product_dtype: DTypeLike | None) -> Array:
+    for params in layers:
+        dtype = product_dtype or params["w"].dtype
+        product = _correlate_native(x.astype(dtype), params["w"].astype(dtype)).astype(params["w"].dtype)
+        x = max_pool2d(jax.nn.relu(product + params["b"]), size)
+    return x
+
+
+def _layers_images_last(layers: Layers, x: Array, *, size: int, product_dtype: DTypeLike | None) -> Array:
+    x = x.transpose(3, 1, 2, 0)
+    for params in layers:
+        x = _pool_images_last(jax.nn.relu(_correlate_images_last(params, x, product_dtype)), size)
+    return x.transpose(3, 1, 2, 0)
+
+
+def _correlate_images_last(params: Mapping[str, Array], x: Array, product_dtype: DTypeLike | None) -> Array:
+    """`conv2d` of [inputs, height, width, batch]: the kernel times all that it sees, one column a place."""
+    w, b = params["w"], params["b"]
+    kernel_height, kernel_width, inputs, outputs = w.shape
+    x = x.astype(product_dtype or w.dtype)
+    height, width, batch = x.shape[1] - kernel_height + 1, x.shape[2] - kernel_width + 1, x.shape[3]
+    seen = jnp.concatenate(
+        [
+            x[:, row : row + height, column : column + width]
+            for row in range(kernel_height)
+            for column in range(kernel_width)
+        ]
+    ).reshape(kernel_height * kernel_width * inputs, height * width * batch)
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    product = jnp.matmul(w.astype(x.dtype).reshape(-1, outputs).T, seen, preferred_element_type=wide)
+    return product.astype(x.dtype).astype(w.dtype).reshape(outputs, height, width, batch) + b[:, None, None, None]
+
+
+def _pool_images_last(x: Array, size: int) -> Array:
+    channels, height, width, batch = x.shape
+    rows, columns = height // size, width // size
+    blocks = x[:, : rows * size, : columns * size].reshape(channels, rows, size, columns, size, batch)
+    return blocks.max(axis=(2, 4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from functional_nets.nn import conv2d, max_pool2d
+from functional_nets.nn import conv2d, conv_relu_pool2d, max_pool2d
 from tests import oracles
 
 SHAPES = {
@@ -89,3 +89,40 @@ def test_pooling_splits_the_gradient_of_a_tie_among_the_tied():
     gradient = jax.grad(lambda x: max_pool2d(x).sum())(x)[0, :, :, 0]
     assert float(gradient.sum()) == 1.0
     np.testing.assert_array_equal(gradient > 0, [[True, True], [False, True]])
+
+
+@pytest.mark.parametrize(
+    ("size", "kernels"), [(2, [(3, 3, 3, 4), (2, 3, 4, 2)]), (3, [(2, 1, 3, 2)]), (1, [(3, 3, 3, 1), (2, 2, 1, 2)])]
+)
+def test_layers_in_one_function_have_the_value_and_the_gradients_of_the_native_operations(size, kernels):
+    layers = [draw((1, 9, 10, 3), kernel)[0] for kernel in kernels]
+    x = draw((5, 9, 10, 3), kernels[0])[1]
+
+    def one_by_one(layers, x):
+        for params in layers:
+            y = jax.nn.relu(native(params, x))
+            x = lax.reduce_window(y, -jnp.inf, lax.max, (1, size, size, 1), (1, size, size, 1), "VALID")
+        return x
+
+    def together(layers, x):
+        return conv_relu_pool2d(layers, x, size=size)
+
+    found, expected = pulled_back(together, layers, x), pulled_back(one_by_one, layers, x)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_in_one_function_a_tie_shares_the_gradient_and_no_images_give_no_images():
+    layers = [{"w": jnp.ones((1, 1, 1, 1)), "b": jnp.zeros(1)}]
+    tied = jnp.asarray([[2.0, 2.0], [0.0, 2.0]]).reshape(1, 2, 2, 1)
+    gradient = jax.grad(lambda x: conv_relu_pool2d(layers, x).sum())(tied)[0, :, :, 0]
+    np.testing.assert_allclose(gradient, [[1 / 3, 1 / 3], [0, 1 / 3]], rtol=1e-6)
+    assert conv_relu_pool2d(layers, tied[:0]).shape == (0, 1, 1, 1)
+
+
+def test_in_one_function_bfloat16_rounds_as_one_by_one():
+    params, x = draw((4, 6, 6, 8), (3, 3, 8, 4))
+    found = conv_relu_pool2d([params], x, product_dtype=jnp.bfloat16)
+    expected = max_pool2d(jax.nn.relu(conv2d(params, x, product_dtype=jnp.bfloat16)))
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, expected, rtol=2**-7, atol=1e-2)
