@@ -7,12 +7,15 @@ import jax
 import numpy as np
 
 from functional_nets.gradcheck.comparison import compare, given_leaves, largest_error, leaf_paths
+from functional_nets.gradcheck.complex_numbers import comparable, in_pairs, other_convention, slopes
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.further import asked, heard
 from functional_nets.gradcheck.hypotheses import losses
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.leaves import first_use, reshaped
 from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
+from functional_nets.gradcheck.point import Point
 from functional_nets.gradcheck.precision import SAFETY, epsilon, sensitivity
 from functional_nets.gradcheck.program import Location, Node, Program, active_nodes, gradient, walk
 from functional_nets.gradcheck.report import Cause, GradientMismatch, Leaf, Report, Suspect
@@ -27,6 +30,9 @@ def check(
     *args: Any,
     manual: Any = None,
     manual_loss: Any = None,
+    order: int = 1,
+    forward: bool = False,
+    batched: bool = False,
 ) -> Report:
     """Returns whether a gradient is that of the loss, and if not, the line and the mistake.
 
@@ -36,16 +42,26 @@ def check(
 
     Args:
         loss_fn: `loss_fn(params, *args)`, a pure function that returns a scalar.
-        params: A tree of arrays.
+        params: A tree of arrays. The gradient by a complex one is JAX's, ∂L/∂x - i ∂L/∂y.
         args: What else the loss takes.
         manual: The gradient under test, a tree like `params` (NumPy, JAX or PyTorch arrays), or what
             returns one from `(params, *args)`. Without it, the witnesses are compared with `jax.grad`.
         manual_loss: The loss that the code under test computed, if it did.
+        order: With 2, the derivative of the gradient is checked, too: that of `manual`, if it is a function,
+            else JAX's own.
+        forward: Whether to check `jax.jvp` of the loss.
+        batched: Whether to check that `jax.vmap` of the gradient is the gradient of each.
 
     Raises:
         ValueError: When the loss is no scalar, not finite or differs from call to call, `manual` is a tree of
             another structure or holds a NaN, or no parameter holds floats.
     """
+    witnesses = asked(order, forward, batched)
+    report = _first_derivative(loss_fn, params, *args, manual=manual, manual_loss=manual_loss)
+    return heard(report, witnesses, lambda: Point(loss_fn, params, args, manual))
+
+
+def _first_derivative(loss_fn: Callable[..., Any], params: Any, *args: Any, manual: Any, manual_loss: Any) -> Report:
     program = trace(loss_fn, params, *args)
     active = active_nodes(program, program.leaves)
     reference = [np.asarray(leaf) for leaf in gradient(program, walk(program, active))]
@@ -76,28 +92,34 @@ def check(
     loss_ok = manual_loss is None or _loss_agrees(manual_loss, program, rounding)
     if loss_ok and not process and all(leaf.ok for leaf in leaves):
         return Report(True, leaves, notes=tuple(notes), witnesses=witnesses)
-    same_shape = [
-        np.asarray(array, np.float64) if np.shape(array) == np.shape(right) else None
-        for array, right in zip(given, reference, strict=True)
-    ]
-    evidence = Evidence(program, same_shape, paths, tolerances, rounding)
+    conventions, given = other_convention(given, reference, paths, tolerances)
+    evidence = Evidence(in_pairs(program), comparable(given, reference), paths, tolerances, rounding)
     in_loss = [] if loss_ok else losses.explanations(evidence, float(manual_loss), rounding)
-    causes = [*process, *(_cause(evidence, hypothesis, 0.0) for hypothesis in in_loss)]
+    causes = [*process, *conventions, *(_cause(evidence, hypothesis, 0.0) for hypothesis in in_loss)]
     meant = explained(evidence, rounding) or _custom(evidence, manual, loss_fn, params, *args)
-    if meant is not None:
+    if meant is not None and not conventions:
         leaves = tuple(leaf._replace(ok=True) for leaf in leaves)
         return Report(loss_ok and not process, leaves, tuple(causes), (), (*notes, *meant), witnesses)
-    causes += _shape_causes(evidence, given)
+    causes += _shape_causes(evidence, given, reference)
     causes += [_cause(evidence, found.hypothesis, found.residual) for found in search(evidence)]
     suspects = () if causes else tuple(_suspects(evidence))
     return Report(False, leaves, tuple(causes), suspects, tuple(notes), witnesses)
 
 
 def assert_gradients(
-    loss_fn: Callable[..., Any], params: Any, *args: Any, manual: Any = None, manual_loss: Any = None
+    loss_fn: Callable[..., Any],
+    params: Any,
+    *args: Any,
+    manual: Any = None,
+    manual_loss: Any = None,
+    order: int = 1,
+    forward: bool = False,
+    batched: bool = False,
 ) -> None:
     """Raises GradientMismatch, whose text is the report, unless `check` with the same arguments finds all well."""
-    report = check(loss_fn, params, *args, manual=manual, manual_loss=manual_loss)
+    report = check(
+        loss_fn, params, *args, manual=manual, manual_loss=manual_loss, order=order, forward=forward, batched=batched
+    )
     if not report.ok:
         raise GradientMismatch(report)
 
@@ -145,7 +167,11 @@ def _custom(
     """Accepts a gradient that is `jax.grad`'s where a custom rule differs from what its function computes."""
     if manual is None or len(evidence.compared) < len(evidence.given) or not evidence.wrong:
         return None
-    _, by_jax = jax_value_and_gradient(loss_fn, params, *args)
+    try:
+        _, by_jax = jax_value_and_gradient(loss_fn, params, *args)
+    except (TypeError, ValueError, NotImplementedError):
+        return None  # JAX has no gradient of this loss, as of a while loop.
+    by_jax = [slopes(leaf, leaf) for leaf in by_jax]
     by_custom_rule = not all(leaf.ok for leaf in _against(evidence, by_jax, evidence.reference))
     if not by_custom_rule or not all(leaf.ok for leaf in _against(evidence, evidence.given, by_jax)):
         return None
@@ -166,10 +192,10 @@ def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
     return abs(float(manual_loss) - right) <= max(rounding, 1e-12) * 8 * max(1.0, abs(right))
 
 
-def _shape_causes(evidence: Evidence, given: Sequence[Any]) -> list[Cause]:
+def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> list[Cause]:
     causes = []
     for leaf, (array, kept) in enumerate(zip(given, evidence.given, strict=True)):
-        found = reshaped(array, evidence.reference[leaf]) if kept is None else None
+        found = reshaped(array, reference[leaf]) if kept is None else None
         if found:
             kind, text = found
             node, place = located(evidence, first_use(evidence, leaf))

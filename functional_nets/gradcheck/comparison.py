@@ -34,29 +34,31 @@ def given_leaves(manual: Any, params: Any) -> list[Any]:
             "return a tree of the same structure."
         )
     leaves = []
-    for path in expected:
-        array = _to_numpy(found[path], path)
-        bad = np.argwhere(~np.isfinite(np.asarray(array, np.float64)))
+    for path, leaf in zip(expected, jax.tree.leaves(params), strict=True):
+        array = _to_numpy(found[path], path, np.iscomplexobj(leaf))
+        numbers = array if array.dtype.kind == "c" else np.asarray(array, np.float64)
+        bad = np.argwhere(~np.isfinite(numbers))
         if len(bad):
             index = tuple(int(i) for i in bad[0])
             raise ValueError(
-                f"Expected finite numbers in the gradient, found {np.asarray(array, np.float64)[index]} in {path!r} "
+                f"Expected finite numbers in the gradient, found {numbers[index]} in {path!r} "
                 f"first at {list(index)} ({len(bad)} in all)."
             )
         leaves.append(array)
     return leaves
 
 
-def _to_numpy(leaf: Any, path: str) -> Any:
+def _to_numpy(leaf: Any, path: str, may_be_complex: bool) -> Any:
     if hasattr(leaf, "detach"):  # A PyTorch tensor, without importing PyTorch.
-        leaf = leaf.detach().cpu()
+        leaf = leaf.detach().cpu().resolve_conj()
     if getattr(leaf, "dtype", None) == jax.dtypes.float0:  # What JAX calls the gradient of an integer.
         return np.zeros(np.shape(leaf))
     try:
         array = np.asarray(leaf)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected an array of numbers at {path!r}, found {type(leaf).__name__}.") from error
-    if array.dtype.kind not in "fiubV" or (array.dtype.kind == "V" and not hasattr(leaf, "dtype")):
+    kinds = "fiubVc" if may_be_complex else "fiubV"
+    if array.dtype.kind not in kinds or (array.dtype.kind == "V" and not hasattr(leaf, "dtype")):
         raise ValueError(f"Expected an array of numbers at {path!r}, found {array.dtype}: give floats.")
     return array
 
@@ -73,7 +75,7 @@ def compare(
         if np.shape(array) != shape:
             leaves.append(Leaf(path, shape, float("inf"), (), False, None, None, power))
             continue
-        array = np.asarray(array, np.float64)
+        array = np.asarray(array, np.complex128 if right.dtype.kind == "c" else np.float64)
         error = np.abs(array - right)
         largest = float(np.max(error, initial=0.0))
         index = tuple(int(i) for i in np.unravel_index(np.argmax(error), shape)) if error.size else ()
@@ -81,7 +83,7 @@ def compare(
         leaves.append(
             Leaf(
                 path, shape, largest / size if size else 0.0, index, largest <= tolerance,
-                float(array[index]) if error.size else 0.0, float(right[index]) if error.size else 0.0, power,
+                array[index].item() if error.size else 0.0, right[index].item() if error.size else 0.0, power,
             )
         )  # fmt: skip
     return tuple(leaves)

@@ -8,18 +8,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functional_nets.gradcheck.comparison import compare
+from functional_nets.gradcheck.complex_numbers import in_pairs, is_complex, pair, slopes, whole
 from functional_nets.gradcheck.contracts import same
+from functional_nets.gradcheck.further import asked, heard
 from functional_nets.gradcheck.judgement import Judgement, judge
 from functional_nets.gradcheck.layers import reworded
 from functional_nets.gradcheck.numpy_code.slopes import agrees
 from functional_nets.gradcheck.numpy_code.source import definition, failing_line
+from functional_nets.gradcheck.point import Point
 from functional_nets.gradcheck.precision import epsilon
-from functional_nets.gradcheck.program import Location, active_nodes
-from functional_nets.gradcheck.report import Cause, Report, Suspect
+from functional_nets.gradcheck.program import Location, active_nodes, gradient, is_real, walk
+from functional_nets.gradcheck.report import Cause, Leaf, Report, Suspect
 from functional_nets.gradcheck.trace import HERE, to_float64, trace
 
 
-def check_vjp(f: Callable[..., Any], *args: Any) -> Report:
+def check_vjp(
+    f: Callable[..., Any], *args: Any, order: int = 1, forward: bool = False, batched: bool = False
+) -> Report:
     """Returns whether the derivative rule of a function is the derivative of what it computes, and if not, why.
 
     What the function computes is traced, past its rule, and walked backward from a random cotangent; `jax.vjp`
@@ -30,6 +36,9 @@ def check_vjp(f: Callable[..., Any], *args: Any) -> Report:
         f: A function with a `jax.custom_vjp` or `jax.custom_jvp`; of a function without, JAX's own rules are
             checked.
         args: Trees of arrays; integers have no gradient.
+        order: With 2, the derivative of the rule is checked, too: by the arguments and by the cotangent.
+        forward: Whether to check `jax.jvp`, which a `jax.custom_vjp` does not have.
+        batched: Whether to check `jax.vmap` of the rule, over arguments and cotangents.
 
     Raises:
         TypeError: The function cannot be called.
@@ -37,8 +46,11 @@ def check_vjp(f: Callable[..., Any], *args: Any) -> Report:
     """
     if not callable(f):
         raise TypeError(f"Expected a function with a jax.custom_vjp, found a {type(f).__name__}.")
+    witnesses = asked(order, forward, batched)
     with jax.enable_x64(True):
-        return _Rule(f, args).report()
+        rule = _Rule(f, args)
+        report = rule.report()
+        return heard(report, witnesses, rule.point) if report.leaves else report
 
 
 class _Rule:
@@ -49,15 +61,16 @@ class _Rule:
         self.precision = epsilon(jax.tree.leaves(args))
         leaves, self.structure = jax.tree.flatten(to_float64(tuple(args)))
         self.whole = leaves
-        self.real = [i for i, leaf in enumerate(leaves) if getattr(leaf, "dtype", None) == np.float64]
+        self.real = [i for i, leaf in enumerate(leaves) if is_real(leaf)]
         if not self.real:
             raise ValueError(f"Expected an argument of floating-point numbers, found {len(leaves)} of other types.")
         self.paths = _names(f, args)
         self.params = [leaves[i] for i in self.real]
+        self.reals = [pair(x) if is_complex(x) else x for x in self.params]
         outputs, self.tree = jax.tree.flatten(f(*self.arguments(self.params)))
-        random = np.random.default_rng(1)
-        self.cotangents = [random.standard_normal(np.shape(out)) for out in outputs]
-        self.floating = [jnp.issubdtype(jnp.asarray(out).dtype, jnp.floating) for out in outputs]
+        self.outputs = [np.asarray(out) for out in outputs]
+        self.cotangents = self.drawn(1)
+        self.floating = [jnp.issubdtype(out.dtype, jnp.inexact) for out in self.outputs]
         if not any(self.floating):
             raise ValueError("Expected a function that returns floating-point numbers, found none in its result.")
 
@@ -68,28 +81,52 @@ class _Rule:
             leaves[i] = value
         return jax.tree.unflatten(self.structure, leaves)
 
-    def weighted(self, params: Sequence[Any]) -> Any:
+    def drawn(self, seed: int) -> list[Any]:
+        """Random cotangents."""
+        random = np.random.default_rng(seed)
+        real = [random.standard_normal(out.shape) for out in self.outputs]
+        return [
+            g + 1j * random.standard_normal(g.shape) if is_complex(out) else g
+            for g, out in zip(real, self.outputs, strict=True)
+        ]
+
+    def weighted(self, params: Sequence[Any], cotangents: Sequence[Any] | None = None) -> Any:
         """The number whose gradient is checked: the outputs, each element times its cotangent."""
         outputs = jax.tree.leaves(self.f(*self.arguments(params)))
         parts = [
-            jnp.sum(out * cotangent)
-            for out, cotangent, floating in zip(outputs, self.cotangents, self.floating, strict=True)
+            jnp.sum(out * cotangent).real
+            for out, cotangent, floating in zip(outputs, cotangents or self.cotangents, self.floating, strict=True)
             if floating
         ]
         return sum(parts[1:], parts[0])
 
+    def point(self) -> Point:
+        """The same number as a function of the arguments and of the cotangents."""
+        moving = [i for i, floating in enumerate(self.floating) if floating]
+        names = ["cotangent" if len(moving) == 1 else f"cotangent {i}" for i in moving]
+
+        def loss(leaves: tuple[Sequence[Any], Sequence[Any]]) -> Any:
+            cotangents = list(self.cotangents)
+            for i, each in zip(moving, leaves[1], strict=True):
+                cotangents[i] = each
+            return self.weighted(leaves[0], cotangents)
+
+        leaves = (self.params, [self.cotangents[i] for i in moving])
+        return Point(loss, leaves, paths=[*self.paths, *names], where=self.rule_line)
+
     def pulled(self, cotangents: Sequence[Any]) -> list[Any]:
-        """What the rule makes of cotangents."""
+        """What the rule makes of cotangents: slopes, by real and by imaginary part."""
         outputs, vjp = jax.vjp(lambda *params: self.f(*self.arguments(params)), *self.params)
         given = [
             jnp.asarray(c, jnp.asarray(out).dtype) if floating else np.zeros(np.shape(out), jax.dtypes.float0)
             for c, out, floating in zip(cotangents, jax.tree.leaves(outputs), self.floating, strict=True)
         ]
-        return [np.asarray(leaf) for leaf in vjp(jax.tree.unflatten(self.tree, given))]
+        found = vjp(jax.tree.unflatten(self.tree, given))
+        return [slopes(np.asarray(leaf), x) for leaf, x in zip(found, self.params, strict=True)]
 
     def report(self) -> Report:
         """The comparison, and what explains it."""
-        program = trace(lambda params: self.weighted(params), self.params)
+        program = in_pairs(trace(lambda params: self.weighted(params), self.params))
         try:
             given = self.pulled(self.cotangents)
         except (TypeError, ValueError, NotImplementedError) as error:
@@ -102,11 +139,13 @@ class _Rule:
             notes.append(f"the rule gives no finite numbers for {', '.join(self.paths[i] for i in finite)}")
         causes = self._upstream(given)
         wrong = judgement.wrong
+        conjugated = self._conjugated(judgement)
         if wrong and not causes and (text := self._meant(judgement)):
-            leaves = tuple(leaf._replace(ok=True) for leaf in judgement.leaves)
+            leaves = tuple(leaf._replace(ok=True) for leaf in self._rows(judgement))
             return Report(True, leaves, notes=(*notes, text), witnesses=self._witnesses(judgement))
         if wrong:
-            found = reworded(judgement)
+            found = [] if conjugated else reworded(judgement)
+            causes = [*conjugated, *causes]
             names = tuple(self.paths[n] for n in wrong)
             guesses = []
             for each in found:
@@ -124,18 +163,44 @@ class _Rule:
             where = self.rule_line
             suspects = (Suspect(self.name, where.file if where else None, where.line if where else None),)
         ok = judgement.ok and not causes
-        return Report(ok, judgement.leaves, tuple(causes), suspects, tuple(notes), self._witnesses(judgement))
+        return Report(ok, self._rows(judgement), tuple(causes), suspects, tuple(notes), self._witnesses(judgement))
+
+    def _rows(self, judgement: Judgement) -> tuple[Leaf, ...]:
+        """The comparison, of complex arrays in JAX's convention."""
+        rows = list(judgement.leaves)
+        for n, x in enumerate(self.params):
+            if is_complex(x):
+                given, right = (np.conj(whole(each[n])) for each in (judgement.given, judgement.evidence.reference))
+                (row,) = compare([self.paths[n]], [given], [right], [judgement.evidence.tolerances[n]])
+                rows[n] = row._replace(ok=rows[n].ok)
+        return tuple(rows)
+
+    def _conjugated(self, judgement: Judgement) -> list[Cause]:
+        """A rule that multiplies the cotangent by the conjugate of the derivative, as PyTorch's rules do."""
+        wrong = judgement.wrong
+        if not wrong or not any(map(is_complex, (*self.params, *self.outputs))):
+            return []
+        program = trace(lambda params: self.weighted(params, [np.conj(g) for g in self.cotangents]), self.params)
+        found = gradient(program, walk(program, active_nodes(program, program.leaves)))
+        expected = [slopes(np.conj(g), x) for g, x in zip(found, self.params, strict=True)]
+        if any(not np.all(np.abs(judgement.given[n] - expected[n]) <= judgement.evidence.tolerances[n]) for n in wrong):
+            return []
+        text = (
+            "the rule multiplies by the conjugate of the derivative, PyTorch's convention for complex numbers: in "
+            "JAX's, multiply by the derivative itself"
+        )
+        return [_cause("sign", self.name, self.rule_line, tuple(self.paths[n] for n in wrong), 0.0, text)]
 
     def _value(self, number: int, x: Any) -> float:
         params = list(self.params)
-        params[number] = jnp.asarray(x)
+        params[number] = jnp.asarray(whole(x) if is_complex(params[number]) else x)
         return float(self.weighted(params))
 
     def _witnesses(self, judgement: Judgement) -> dict[str, float]:
         """Whether the function's values, which know no rule, have the slope of the walk."""
         agree = all(
             agrees(lambda x, n=n: self._value(n, x), value, slope)  # type: ignore[misc]
-            for n, (value, slope) in enumerate(zip(self.params, judgement.evidence.reference, strict=True))
+            for n, (value, slope) in enumerate(zip(self.reals, judgement.evidence.reference, strict=True))
         )
         return {"finite differences": 0.0 if agree else float("inf")}
 
@@ -145,7 +210,7 @@ class _Rule:
         program = judgement.evidence.program
         if flat != judgement.wrong or active_nodes(program, [program.leaves[n] for n in flat]) == []:
             return None
-        if not all(agrees(lambda x, n=n: self._value(n, x), self.params[n], 0.0 * self.params[n]) for n in flat):  # type: ignore[misc]
+        if not all(agrees(lambda x, n=n: self._value(n, x), self.reals[n], 0.0 * self.reals[n]) for n in flat):  # type: ignore[misc]
             return None
         names = ", ".join(self.paths[n] for n in flat)
         return (
@@ -155,8 +220,7 @@ class _Rule:
 
     def _upstream(self, given: Sequence[Any]) -> list[Cause]:
         """The rule must be linear in the cotangent."""
-        random = np.random.default_rng(2)
-        other = [random.standard_normal(np.shape(c)) for c in self.cotangents]
+        other = self.drawn(2)
         mixed = [2.5 * a - 0.75 * b for a, b in zip(self.cotangents, other, strict=True)]
         of_other, of_mixed = self.pulled(other), self.pulled(mixed)
         wrong, ignored = [], False
@@ -211,7 +275,7 @@ def _names(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
         known = []
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(to_float64(tuple(args))):
-        if getattr(leaf, "dtype", None) == np.float64:
+        if is_real(leaf):
             place = path[0].idx  # type: ignore[attr-defined]
             own = [known[place] if place < len(known) and known != ["args"] else f"arg{place}"]
             rest = jax.tree_util.keystr(path[1:], simple=True, separator="/")

@@ -70,9 +70,7 @@ def _steepest(program: Program) -> str:
             edge = np.abs(x) == 1 if node.op in ("acos", "asin", "atanh", "acosh") else x == 0
             edge = x == -1 if node.op == "log1p" else edge
             if is_real(x) and np.any(edge):
-                return (
-                    f", as that of {node.op} at {float(x[edge].ravel()[0]) if np.ndim(x) else float(x):g}{_line(node)}"
-                )
+                return f", as that of {node.op} at {np.asarray(x)[edge].ravel()[0].item():g}{_line(node)}"
     return ""
 
 

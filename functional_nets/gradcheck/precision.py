@@ -85,7 +85,8 @@ def _perturbed(program: Program, active: Sequence[int], random: np.random.Genera
             if g is None:
                 continue
             # On which side of a kink a value is must not change: that is no rounding error but another slope.
-            known = program.values if node.op in PIECEWISE_LINEAR else values
+            kinked = node.op in PIECEWISE_LINEAR and values[node.inputs[0]].dtype.kind != "c"
+            known = program.values if kinked else values
             for number, entry in zip(node.inputs, entries(node, g, known), strict=True):
                 if entry is not None:
                     entry = _jitter(entry, random)
@@ -94,11 +95,11 @@ def _perturbed(program: Program, active: Sequence[int], random: np.random.Genera
 
 
 def epsilon(*trees: Any) -> float:
-    """Returns the relative rounding error of the narrowest real type among the arrays."""
+    """Returns the relative rounding error of the narrowest type among the arrays."""
     widest = 2.0**-53
     for tree in trees:
         for leaf in tree:
             dtype = getattr(leaf, "dtype", None)
-            if dtype is not None and jnp.issubdtype(dtype, jnp.floating):
+            if dtype is not None and jnp.issubdtype(dtype, jnp.inexact):
                 widest = max(widest, float(jnp.finfo(dtype).eps) / 2)
     return widest

@@ -24,8 +24,8 @@ class Leaf(NamedTuple):
     relative_error: float
     worst_index: tuple[int, ...]
     ok: bool
-    given: float | None
-    expected: float | None
+    given: float | complex | None
+    expected: float | complex | None
     power: float
 
 
@@ -40,6 +40,7 @@ class Cause(NamedTuple):
         leaves: The leaves that it changes.
         residual: The largest relative difference that is left when the mistake is made on purpose.
         message: What is wrong and what to write instead, in a sentence.
+        witness: Which further witness has seen it, such as `vmap`; empty for the gradient itself.
     """
 
     mistake: str
@@ -49,6 +50,7 @@ class Cause(NamedTuple):
     leaves: tuple[str, ...]
     residual: float
     message: str
+    witness: str = ""
 
 
 class Suspect(NamedTuple):
@@ -64,7 +66,7 @@ class Report(NamedTuple):
 
     Attributes:
         ok: Whether nothing is wrong.
-        leaves: One entry per array of the gradient.
+        leaves: One entry per array of the gradient, and per array that a further witness has compared.
         causes: Mistakes that reproduce the gradient given, the most plausible first.
         suspects: Where the error must lie when there are no causes.
         notes: What is no mistake but worth knowing.
@@ -136,13 +138,20 @@ def _table(leaves: tuple[Leaf, ...]) -> str:
 
 
 def _explanation(report: Report) -> str:
-    if not report.causes:
+    seen = [f"{_place(cause.file, cause.line)}\n  {cause.message}" for cause in report.causes if cause.witness]
+    causes = [cause for cause in report.causes if not cause.witness]
+    parts = [_of_gradient(report, causes)] if causes or report.suspects or not seen else []
+    return "\n".join([*parts, *seen])
+
+
+def _of_gradient(report: Report, causes: list[Cause]) -> str:
+    if not causes:
         if not report.suspects:
             return "No known mistake reproduces this gradient."
         lines = dict.fromkeys(_place(suspect.file, suspect.line) for suspect in report.suspects)
         shown = "\n".join(f"  {line}" for line in lines)
         return f"No known mistake reproduces this gradient. The error must lie in the backward of:\n{shown}"
-    first, *others = report.causes
+    first, *others = causes
     parts = [
         f"{_place(first.file, first.line)}",
         f"  {first.message}",
@@ -171,6 +180,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, complex):
+        return {"real": _plain(value.real), "imag": _plain(value.imag)}
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value

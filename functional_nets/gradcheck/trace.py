@@ -129,7 +129,7 @@ class _Tracer:
             inputs = [read(atom) for atom in equation.invars]
             for variable in equation.outvars:
                 dtype = getattr(variable.aval, "dtype", None)
-                if dtype is not None and jnp.issubdtype(dtype, jnp.floating):
+                if dtype is not None and jnp.issubdtype(dtype, jnp.inexact):
                     self.epsilon = max(self.epsilon, float(jnp.finfo(dtype).eps) / 2)
             outputs = self.equation(equation, inputs, user_line(equation, where))
             numbers.update(zip(equation.outvars, outputs, strict=True))

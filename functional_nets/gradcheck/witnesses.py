@@ -48,6 +48,15 @@ def jax_value_and_gradient(loss_fn: Callable[..., Any], params: Any, *args: Any)
     return float(value), found
 
 
+def random_direction(random: np.random.Generator, leaf: Any) -> np.ndarray:
+    """Returns normal numbers of an array's shape and size; for complex numbers, real and imaginary parts."""
+    size = float(np.max(np.abs(leaf), initial=0.0)) or 1.0
+    direction = random.standard_normal(np.shape(leaf)) * size
+    if np.asarray(leaf).dtype.kind == "c":
+        return direction + 1j * random.standard_normal(np.shape(leaf)) * size
+    return direction
+
+
 def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args: Any, seed: int = 0) -> Difference:
     """Returns the loss's slope along a random direction, from a few evaluations whatever the number of parameters.
 
@@ -58,17 +67,16 @@ def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args
         leaves, structure = jax.tree.flatten(params)
         random = np.random.default_rng(seed)
         direction = [
-            random.standard_normal(np.shape(leaf)) * (np.max(np.abs(leaf), initial=0.0) or 1.0)
-            if np.asarray(leaf).dtype.kind == "f" else np.zeros(np.shape(leaf))
+            random_direction(random, leaf) if np.asarray(leaf).dtype.kind in "fc" else np.zeros(np.shape(leaf))
             for leaf in leaves
-        ]  # fmt: skip
+        ]
         compiled = jax.jit(
             lambda leaves: loss_fn(jax.tree.unflatten(structure, leaves), *args), compiler_options=QUICKLY
         )
 
         def along(step: float) -> float:
             moved = [
-                leaf + step * part if np.asarray(leaf).dtype.kind == "f" else leaf
+                leaf + step * part if np.asarray(leaf).dtype.kind in "fc" else leaf
                 for leaf, part in zip(leaves, direction, strict=True)
             ]
             return float(compiled(moved))
@@ -77,7 +85,7 @@ def difference(loss_fn: Callable[..., Any], grads: list[Any], params: Any, *args
         value = abs(along(0.0))
         for step in (1e-3, 1e-4, 1e-5, 1e-6):
             slopes.append(((along(step) - along(-step)) / (2 * step), value * 4e-16 / step))
-    slope = float(sum(np.vdot(g, part).real for g, part in zip(grads, direction, strict=True)))
+    slope = float(sum(np.sum(g * part).real for g, part in zip(grads, direction, strict=True)))
     estimates = [(abs(a - b) + noise, b) for (a, _), (b, noise) in pairwise(slopes)]
     error, measured = min(estimates)
     return Difference(slope, measured, error)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.rules.table import NoRuleError, rule
+from functional_nets.backprop.rules.table import rule
 from functional_nets.backprop.special import digamma, polygamma
 
 
@@ -26,11 +26,12 @@ def power_of_base(g: Any, a: Any, b: Any) -> Any:
     return np.where(b == 0, 0, g * zero_to_one(b) * a ** (b - 1))
 
 
-def sign(g: Any, y: Any, x: Any) -> tuple[None]:
-    """Return no gradient: a step is flat almost everywhere; but the sign of a complex x turns with it."""
-    if x.dtype.kind == "c":
-        raise NoRuleError("Expected real numbers for the rule of 'sign', got complex ones: it has none for those.")
-    return (None,)
+def sign(g: Any, y: Any, x: Any) -> tuple[Any]:
+    """Return no gradient: a step is flat almost everywhere; but the sign x / |x| of a complex x turns with it."""
+    if x.dtype.kind != "c":
+        return (None,)
+    across = g - np.real(g * y) * np.conj(y)  # What moves x along itself leaves its sign alone.
+    return (np.where(x == 0, 0, across / zero_to_one(np.real(x * np.conj(y)))),)
 
 
 def direction(x: Any, y: Any) -> Any:

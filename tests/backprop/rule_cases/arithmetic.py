@@ -177,7 +177,7 @@ CASES = [
     ),
     Case("is_finite", SPECIAL, function=lax.is_finite, smooth=False),
     Case("sign", SPECIAL, function=lax.sign, smooth=False),
-    Case("sign", Z, label="complex", function=lax.sign, refused=True),
+    Case("sign", Z, label="complex", function=lax.sign, unknown=(0,)),
     Case("floor", HALVES, function=lax.floor, smooth=False),
     Case("ceil", HALVES, function=lax.ceil, smooth=False),
     *(
