@@ -23,20 +23,22 @@ class Mistake(NamedTuple):
         kind: Its identifier in a report.
         text: What is wrong, and what to write instead.
         formula: `formula(g, y, x, d)`, the gradient one gets.
+        rarity: How much more far-fetched it is than the others.
     """
 
     function: str
     kind: str
     text: str
     formula: Formula
+    rarity: float = 0.0
 
 
 MISTAKES: list[Mistake] = []
 
 
-def mistake(function: str, kind: str, text: str, formula: Formula) -> None:
+def mistake(function: str, kind: str, text: str, formula: Formula, rarity: float = 0.0) -> None:
     """Adds a mistake to the table."""
-    MISTAKES.append(Mistake(function, kind, text, formula))
+    MISTAKES.append(Mistake(function, kind, text, formula, rarity))
 
 
 def leaky(slope: float) -> Formula:
@@ -156,40 +158,40 @@ mistake(EVERYWHERE, "wrong_derivative", "this uses y(1 - y), sigmoid's derivativ
 mistake(EVERYWHERE, "wrong_derivative", "this uses 1 - y², tanh's derivative",
         lambda g, y, x, d: g * (1 - y * y))
 mistake(EVERYWHERE, "wrong_derivative", "this uses 1 - y", lambda g, y, x, d: g * (1 - y))
-mistake(EVERYWHERE, "wrong_derivative", "the derivative is squared", lambda g, y, x, d: g * d * d)
+mistake(EVERYWHERE, "wrong_derivative", "the derivative is squared", lambda g, y, x, d: g * d * d, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "this divides by the derivative instead of multiplying",
-        lambda g, y, x, d: g / d)
+        lambda g, y, x, d: g / d, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "the derivative is multiplied by the output once too often",
-        lambda g, y, x, d: g * d * y)
+        lambda g, y, x, d: g * d * y, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "the derivative is multiplied by the input once too often",
-        lambda g, y, x, d: g * d * x)
+        lambda g, y, x, d: g * d * x, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "the derivative is divided by the input once too often",
-        lambda g, y, x, d: g * d / x)
+        lambda g, y, x, d: g * d / x, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "the derivative is divided by the output once too often",
-        lambda g, y, x, d: g * d / y)
+        lambda g, y, x, d: g * d / y, rarity=0.7)
 mistake(EVERYWHERE, "wrong_derivative", "the absolute value of the derivative is used",
-        lambda g, y, x, d: g * np.abs(d))
-mistake(EVERYWHERE, "wrong_derivative", "this uses 1/x", lambda g, y, x, d: g / x)
-mistake(EVERYWHERE, "wrong_derivative", "this uses 1/x²", lambda g, y, x, d: g / (x * x))
-mistake(EVERYWHERE, "wrong_derivative", "this uses x²", lambda g, y, x, d: g * x * x)
-mistake(EVERYWHERE, "wrong_derivative", "this uses 2x", lambda g, y, x, d: 2 * g * x)
-mistake(EVERYWHERE, "wrong_derivative", "this uses exp(x)", lambda g, y, x, d: g * np.exp(x))
-mistake(EVERYWHERE, "wrong_derivative", "this uses sin(x)", lambda g, y, x, d: g * np.sin(x))
-mistake(EVERYWHERE, "wrong_derivative", "this uses cos(x)", lambda g, y, x, d: g * np.cos(x))
-mistake(EVERYWHERE, "wrong_derivative", "this uses the sign of x", lambda g, y, x, d: g * np.sign(x))
-mistake(EVERYWHERE, "wrong_derivative", "this uses 1/y", lambda g, y, x, d: g / y)
-mistake(EVERYWHERE, "wrong_derivative", "this uses y²", lambda g, y, x, d: g * y * y)
+        lambda g, y, x, d: g * np.abs(d), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses 1/x", lambda g, y, x, d: g / x, rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses 1/x²", lambda g, y, x, d: g / (x * x), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses x²", lambda g, y, x, d: g * x * x, rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses 2x", lambda g, y, x, d: 2 * g * x, rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses exp(x)", lambda g, y, x, d: g * np.exp(x), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses sin(x)", lambda g, y, x, d: g * np.sin(x), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses cos(x)", lambda g, y, x, d: g * np.cos(x), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses the sign of x", lambda g, y, x, d: g * np.sign(x), rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses 1/y", lambda g, y, x, d: g / y, rarity=0.7)
+mistake(EVERYWHERE, "wrong_derivative", "this uses y²", lambda g, y, x, d: g * y * y, rarity=0.7)
 mistake(EVERYWHERE, "wrong_mask", "the gradient is set to 0 where x is not positive",
-        lambda g, y, x, d: np.where(x > 0, g * d, 0))
+        lambda g, y, x, d: np.where(x > 0, g * d, 0), rarity=0.7)
 mistake(EVERYWHERE, "upstream", "the upstream gradient is ignored: multiply the derivative by it",
         lambda g, y, x, d: d + 0 * g)
 mistake(EVERYWHERE, "upstream", "the upstream gradient is added to the derivative: multiply them",
-        lambda g, y, x, d: d + g)
+        lambda g, y, x, d: d + g, rarity=0.7)
 mistake(EVERYWHERE, "upstream", "only the sign of the upstream gradient is used",
-        lambda g, y, x, d: np.sign(g) * d)
-mistake(EVERYWHERE, "upstream", "the upstream gradient is squared", lambda g, y, x, d: g * g * d)
+        lambda g, y, x, d: np.sign(g) * d, rarity=0.7)
+mistake(EVERYWHERE, "upstream", "the upstream gradient is squared", lambda g, y, x, d: g * g * d, rarity=0.7)
 mistake(EVERYWHERE, "upstream", "the absolute value of the upstream gradient is used",
-        lambda g, y, x, d: np.abs(g) * d)
+        lambda g, y, x, d: np.abs(g) * d, rarity=1.0)
 mistake(EVERYWHERE, "upstream", "the upstream gradient is clipped to [-1, 1]",
         lambda g, y, x, d: np.clip(g, -1, 1) * d)
 # fmt: on
@@ -236,7 +238,7 @@ def recognised(y: Any, x: Any, d: Any) -> tuple[str, ...]:
             names.append("log")
         elif same(x * x) or same(0.5 * x * x):
             names.append("square")
-        elif same(np.abs(x)):
+        elif same(np.abs(x)) or (np.ptp(np.abs(d)) <= 1e-9 * np.max(np.abs(d)) and np.any(d < 0) and np.any(d > 0)):
             names.append("abs")
         elif same(np.logaddexp(x, 0)):
             names.append("softplus")

@@ -12,7 +12,7 @@ from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.further import asked, heard
 from functional_nets.gradcheck.hypotheses import losses
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.leaves import first_use, reshaped
+from functional_nets.gradcheck.hypotheses.leaves import first_use, intermediate, reshaped
 from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
 from functional_nets.gradcheck.point import Point
@@ -195,7 +195,7 @@ def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
 def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> list[Cause]:
     causes = []
     for leaf, (array, kept) in enumerate(zip(given, evidence.given, strict=True)):
-        found = reshaped(array, reference[leaf]) if kept is None else None
+        found = reshaped(array, reference[leaf]) or intermediate(evidence, array) if kept is None else None
         if found:
             kind, text = found
             node, place = located(evidence, first_use(evidence, leaf))

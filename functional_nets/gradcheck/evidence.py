@@ -19,7 +19,7 @@ from functional_nets.gradcheck.program import (
 )
 from functional_nets.gradcheck.tangents import tangents
 
-PROBES = 2
+PROBES = 3
 
 
 class Evidence:
@@ -51,6 +51,8 @@ class Evidence:
         self.paths = list(paths)
         self.tolerances = list(tolerances)
         self.rounding = rounding
+        self.strict = True
+        self.gaps: list[str] = []
         self._entries: dict[int, tuple[Any, ...]] = {}
 
     @cached_property
@@ -119,6 +121,20 @@ class Evidence:
         return found
 
     @cached_property
+    def made(self) -> dict[int, int]:
+        """By value, the node that makes it."""
+        return {number: position for position, node in enumerate(self.program.nodes) for number in node.outputs}
+
+    @cached_property
+    def constants(self) -> list[int]:
+        """Real arrays that do not depend on the parameters, the small ones that a rule could take for another."""
+        distinct: dict[bytes, int] = {}
+        for number, value in enumerate(self.program.values):
+            if number not in self.moving and is_real(value) and 1 < np.size(value) <= 4096 and np.ptp(value) > 0:
+                distinct.setdefault(value.tobytes() + repr(np.shape(value)).encode(), number)
+        return list(distinct.values())[:12]
+
+    @cached_property
     def twins(self) -> dict[tuple[int, ...], list[int]]:
         """By shape, the real values that have it."""
         found = defaultdict(list)
@@ -130,7 +146,8 @@ class Evidence:
     # Projections. A leaf has PROBES random directions; row 2·leaf + k of a signature belongs to its k-th.
 
     @cached_property
-    def _directions(self) -> list[tuple[int, Any]]:
+    def directions(self) -> list[tuple[int, Any]]:
+        """The random directions, each with the number of its leaf."""
         random = np.random.default_rng(7)
         return [
             (leaf, random.standard_normal(np.shape(self.reference[leaf])) / self.scales[leaf])
@@ -140,14 +157,16 @@ class Evidence:
 
     @cached_property
     def _tangents(self) -> list[dict[int, Any]]:
-        return [tangents(self.program, {self.program.leaves[leaf]: direction}) for leaf, direction in self._directions]
+        return [tangents(self.program, {self.program.leaves[leaf]: direction}) for leaf, direction in self.directions]
 
     @cached_property
     def target(self) -> np.ndarray:
         """The signature of the error: of the gradient given less the right one."""
-        return np.array(
-            [np.vdot(direction, self.given[leaf] - self.reference[leaf]) for leaf, direction in self._directions]
-        ).real
+        return self.projected([None if g is None else g - r for g, r in zip(self.given, self.reference, strict=True)])
+
+    def projected(self, leaves: Sequence[Any]) -> np.ndarray:
+        """Returns the projections of a gradient."""
+        return np.array([np.vdot(direction, leaves[leaf]) for leaf, direction in self.directions]).real
 
     def signature(self, delta: Mapping[int, Any]) -> np.ndarray:
         """Returns the signature of the error that changing cotangents by `delta` would make."""
@@ -161,20 +180,57 @@ class Evidence:
 
     def matches(self, signature: np.ndarray, slack: float = 1e-6) -> bool:
         """Whether a signature is the target's, up to the precision of the projections and of the data."""
-        noise = np.array([self.tolerances[leaf] / self.scales[leaf] for leaf, _ in self._directions])
-        room = slack * np.max(np.abs(self.target)) + 8 * (noise + self.rounding) * self._norms
+        room = slack * np.max(np.abs(self.target)) + self.room
         return bool(np.all(np.abs(signature - self.target) <= room))
+
+    @cached_property
+    def room(self) -> np.ndarray:
+        """How far rounding moves each projection."""
+        noise = np.array([self.tolerances[leaf] / self.scales[leaf] for leaf, _ in self.directions])
+        return 8 * (noise + self.rounding) * self._norms + 1e-9 * np.max(np.abs(self.target))
+
+    def solved(self, columns: Sequence[np.ndarray], right: np.ndarray) -> np.ndarray | None:
+        """Returns the coefficients with which some signatures add up to that of the gradient given, or None.
+
+        Args:
+            columns: Signatures of what may stand in a contribution's place.
+            right: The signature of the contribution as it should be.
+        """
+        matrix = np.stack(columns, axis=1)
+        wanted = self.target + right
+        if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(wanted))) or len(wanted) <= len(columns):
+            return None
+        found = np.linalg.lstsq(matrix, wanted, rcond=1e-12)[0]
+        return found if self.matches(matrix @ found - right) else None
 
     @cached_property
     def _norms(self) -> np.ndarray:
         """How far a direction's projection moves when each element moves by its leaf's scale, at random."""
-        return np.array([np.sqrt(np.size(direction)) for _, direction in self._directions])
+        return np.array([np.sqrt(np.size(direction)) for _, direction in self.directions])
 
     def pulled(self, delta: Mapping[int, Any], below: int) -> list[Any]:
         """Returns the whole gradient when cotangents change by `delta` and the nodes below pass it on."""
         with np.errstate(all="ignore"):
             change = walk(self.program, self.active, start=dict(delta), below=below)
         return [a + b for a, b in zip(self.reference, gradient(self.program, change), strict=True)]
+
+    def concerns(self, number: int) -> bool:
+        """Whether a mistake at a value can explain the wrong leaves: all of them, or some if several are looked for."""
+        reached = self.reach.get(number, frozenset())
+        return frozenset(self.wrong) <= reached if self.strict else not reached.isdisjoint(self.wrong)
+
+    def relaxed(self) -> "Evidence":
+        """Returns the same evidence, for which a mistake is worth a look if it reaches any of the wrong leaves."""
+        other = self.after(self.reference, self.cotangents)
+        other.strict = False
+        return other
+
+    def after(self, found: Sequence[Any], cotangents: Cotangents) -> "Evidence":
+        """Returns what is known once one mistake is granted: the gradient and the cotangents that it gives."""
+        other = Evidence(self.program, self.given, self.paths, self.tolerances, self.rounding)
+        other.cotangents = cotangents
+        other.reference = [np.asarray(leaf) for leaf in found]
+        return other
 
     def residual(self, found: Sequence[Any]) -> float:
         """Returns the largest difference from the gradient given, relative to each leaf's scale."""

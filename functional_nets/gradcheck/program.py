@@ -128,6 +128,11 @@ def is_real(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fc"
 
 
+def stretches(shape: Sequence[int], to: Sequence[int]) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
+    return len(shape) <= len(to) and all(m in (1, n) for m, n in zip(shape[::-1], to[::-1], strict=False))
+
+
 def active_nodes(program: Program, sources: Iterable[int]) -> list[int]:
     """Returns the positions of the nodes through which the loss depends on the sources, in order."""
     reached = set(sources)

@@ -1,34 +1,53 @@
 """The search for the mistake: every hypothesis is made on purpose, and listed only if it gives the same numbers."""
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from functional_nets.gradcheck import pairs
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import (
+    alternatives,
+    choices,
+    constants,
+    contributions,
+    examples,
     factors,
     forward,
     functions,
+    fused,
     leaves,
     loops,
     normalisers,
     operands,
     process,
     reductions,
+    regression,
+    steps,
+    unknown,
 )
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
 SECONDS = 20.0  # After so long no further stage of the search begins.
 FAR_FETCHED = 1.0  # A cause below this cost ends the search: later stages are for stranger mistakes.
 LISTED = 6
+WORTH_SAYING = 0.35  # Causes that much more far-fetched than the best one are not listed beside it.
+STRICT = False  # Whether an error in the search itself is raised; the project's own tests want it.
 
 STAGES = (
-    (leaves, factors, functions, normalisers, reductions),
-    (operands, loops),
-    (process, forward),
+    (leaves, factors, functions, normalisers, reductions, fused, choices, examples, contributions),
+    (operands, regression, loops, steps),
+    (alternatives, constants, process, forward),
+    (unknown,),
 )
+
+
+Signed = tuple[Hypothesis, np.ndarray]
+
+SIGNED = (leaves, factors, functions, normalisers, reductions, fused, operands, regression, contributions)
+"""What proposes mistakes that have a quick projection."""
 
 
 class Candidate(NamedTuple):
@@ -39,26 +58,95 @@ class Candidate(NamedTuple):
 
 
 def search(evidence: Evidence) -> list[Candidate]:
-    """Returns the mistakes that reproduce the gradient given, the most plausible first."""
+    """Returns the mistakes that reproduce the gradient given, the most plausible first.
+
+    Where no single one does, two are looked for: then both are listed, and only together do they reproduce it.
+    """
     if not evidence.wrong:
         return []
     deadline = time.monotonic() + SECONDS
+    found = _singles(evidence, STAGES, deadline)
+    return found or _pairs(evidence) or _leaf_by_leaf(evidence)
+
+
+def _singles(evidence: Evidence, stages: Sequence[Sequence[Any]], deadline: float) -> list[Candidate]:
     found: list[Candidate] = []
-    signed: list[tuple[Hypothesis, np.ndarray]] = []
-    for stage in STAGES:
+    for stage in stages:
         for module in stage:
-            found += _tested(evidence, module.propose(evidence), signed, deadline)
+            found += _tested(evidence, _proposed(module, evidence), [], deadline)
         if any(candidate.hypothesis.cost <= FAR_FETCHED for candidate in found) or time.monotonic() > deadline:
             break
-    if not found:
-        found = _leaf_by_leaf(evidence)
     return _ranked(evidence, found)
+
+
+def _habits(evidence: Evidence, signed: Sequence[Signed]) -> list[Candidate]:
+    return _ranked(evidence, [c for c in (_verified(evidence, h) for h in pairs.habits(evidence, signed)) if c])
+
+
+def _pairs(evidence: Evidence) -> list[Candidate]:
+    """Returns two mistakes: one that explains a part, and one that explains the rest once the first is granted."""
+    deadline = time.monotonic() + SECONDS
+    relaxed = evidence.relaxed()
+    signed: list[Signed] = []
+    for module in SIGNED:
+        list(_tested(relaxed, _proposed(module, relaxed), signed, deadline))
+    habits = _habits(evidence, signed)
+    if habits:
+        return habits
+    for first in pairs.firsts(relaxed, signed):
+        left = pairs.granted(evidence, first)
+        if left is None or time.monotonic() > deadline:
+            continue
+        second = _singles(left, STAGES[:2], deadline) if left.wrong else []
+        if second:
+            return _both(first, second[0])
+    for first, factor in pairs.scaled(relaxed, signed):
+        second = _factor(evidence, factor, deadline)
+        if second:
+            return _both(first, second[0])
+    return _loop_and_factor(evidence, deadline)
+
+
+def _loop_and_factor(evidence: Evidence, deadline: float) -> list[Candidate]:
+    """Returns a mistake in a loop, and the factor that is wrong beside it."""
+    for module in (loops, steps):
+        for hypothesis in _proposed(module, evidence):
+            if time.monotonic() > deadline:
+                return []
+            factor = pairs.factor_left(evidence, hypothesis)
+            second = [] if factor is None else _factor(evidence, factor, deadline)
+            if second:
+                return _both(hypothesis, second[0])
+    return []
+
+
+def _factor(evidence: Evidence, factor: float, deadline: float) -> list[Candidate]:
+    """Returns what makes the whole gradient so many times too large."""
+    multiple = [factor * g if leaf in evidence.wrong else g for leaf, g in enumerate(evidence.reference)]
+    alone = Evidence(evidence.program, multiple, evidence.paths, evidence.tolerances, evidence.rounding)
+    return _ranked(evidence, list(_tested(alone, _proposed(factors, alone), [], deadline)))
+
+
+def _both(first: Hypothesis, second: Candidate) -> list[Candidate]:
+    both = sorted([first, second.hypothesis], key=lambda hypothesis: hypothesis.cost)
+    return [Candidate(each._replace(text="one of two mistakes: " + each.text), second.residual) for each in both]
+
+
+def _proposed(module: Any, evidence: Evidence) -> Iterator[Hypothesis]:
+    """A module's hypotheses. One that stumbles over an unusual program must not cost the user the others' findings."""
+    try:
+        yield from module.propose(evidence)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if STRICT:
+            raise
+        name = module.__name__.rsplit(".", 1)[-1]
+        evidence.gaps.append(f"the search for {name} stopped early ({type(error).__name__}: {error}); please report it")
 
 
 def _tested(
     evidence: Evidence,
     hypotheses: Iterable[Hypothesis],
-    signed: list[tuple[Hypothesis, np.ndarray]],
+    signed: list[Signed],
     deadline: float,
 ) -> Iterator[Candidate]:
     for hypothesis in hypotheses:
@@ -96,7 +184,7 @@ def _leaf_by_leaf(evidence: Evidence) -> list[Candidate]:
             for number, (given, right) in enumerate(zip(evidence.given, evidence.reference, strict=True))
         ]
         part = Evidence(evidence.program, alone, evidence.paths, evidence.tolerances, evidence.rounding)
-        causes = search(part)
+        causes = _singles(part, STAGES[:2], time.monotonic() + SECONDS)
         if not causes:
             return []
         found.append(causes[0])
@@ -110,5 +198,6 @@ def _ranked(evidence: Evidence, found: list[Candidate]) -> list[Candidate]:
     for candidate in ordered:
         hypothesis = candidate.hypothesis
         where = None if hypothesis.position is None else evidence.program.nodes[hypothesis.position].where
-        kept.setdefault((hypothesis.kind, where), candidate)
+        if hypothesis.cost <= ordered[0].hypothesis.cost + WORTH_SAYING:
+            kept.setdefault((hypothesis.kind, where), candidate)
     return list(kept.values())[:LISTED]

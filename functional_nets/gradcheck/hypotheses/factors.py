@@ -21,26 +21,42 @@ POOLING = {"reduce_window_sum", "reduce_window_max", "reduce_max"}
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields, for each operand whose contribution times a constant is the one given, what that constant means."""
-    wrong = frozenset(evidence.wrong)
     for position in evidence.active:
         node = evidence.program.nodes[position]
         for place, entry in enumerate(evidence.entries(position)):
             number = node.inputs[place]
-            if entry is None or not wrong or not wrong <= evidence.reach.get(number, frozenset()):
+            if entry is None or not evidence.wrong or not evidence.concerns(number):
                 continue
-            factor = fitted(evidence, {number: entry})
-            if factor is not None:
+            for factor in fitted(evidence, {number: entry}):
                 yield explained(evidence, position, place, factor)
 
 
-def fitted(evidence: Evidence, contribution: dict[int, Any]) -> float | None:
-    """Returns the c for which c times the contribution, in place of it, gives the gradient given."""
+def fitted(evidence: Evidence, contribution: dict[int, Any]) -> list[float]:
+    """Returns the c for which c times the contribution, in place of it, gives the gradient given.
+
+    Where several mistakes are looked for, there may be another c for each leaf that this one alone explains.
+    """
     signature = evidence.signature(contribution)
     size = np.vdot(signature, signature)
     if not size > 0 or not np.isfinite(size):
-        return None
+        return []
+    if not evidence.strict:
+        return _by_leaf(evidence, signature)
     change = float(np.vdot(signature, evidence.target) / size)
-    return 1 + change if evidence.matches(change * signature) else None
+    return [1 + change] if evidence.matches(change * signature) else []
+
+
+def _by_leaf(evidence: Evidence, signature: np.ndarray) -> list[float]:
+    rows = np.array([leaf for leaf, _ in evidence.directions])
+    found: list[float] = []
+    for leaf in evidence.wrong:
+        part, wanted = signature[rows == leaf], evidence.target[rows == leaf]
+        size = np.vdot(part, part)
+        change = float(np.vdot(part, wanted) / size) if size > 0 else 0.0
+        fits = np.all(np.abs(change * part - wanted) <= 1e-6 * np.max(np.abs(wanted)) + evidence.room[rows == leaf])
+        if change and fits and not any(_close(1 + change, other) for other in found):
+            found.append(1 + change)
+    return found
 
 
 def explained(evidence: Evidence, position: int, place: int, factor: float) -> Hypothesis:
@@ -53,12 +69,18 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
     def hypothesis(kind: str, text: str, cost: float) -> Hypothesis:
         return Hypothesis(kind, position, text, cost, delta)
 
+    if rounded == 0 and _constant_factor(evidence, node) and _inside_choice(evidence, position):
+        return hypothesis("wrong_mask", "the gradient of one piece of this function is left out: it is not 0", 0.2)
     if rounded == 0:
         return hypothesis(*_missing(evidence, position, place))
     if rounded == -1:
-        own = node.op == "neg" or (node.op == "sub" and place == 1)
+        own = node.op == "neg" or (node.op == "sub" and place == 1) or _negative(evidence, node)
         text = "the sign is flipped: the minus here is left out" if own else "the sign is flipped: negate it"
-        return hypothesis("sign", text, 0.3 if own else 1.2 + _far(evidence, position, place))
+        falling = (node.op == "div" and place == 1) or node.op in ("rsqrt", "cos", "acos")
+        falling = falling or (node.op == "integer_pow" and node.params["y"] < 0)
+        cost = 0.3 if own else 0.4 if falling else 0.5 if node.op == "sub" else 0.8 + _far(evidence, position, place)
+        # Of two minus signs on one path, people forget the one that stands before the loss.
+        return hypothesis("sign", text, cost - 0.1 * position / len(evidence.program.nodes))
     reduced = _reduced_size(evidence, node, place)
     shared = node.op == "broadcast_in_dim" or bool(stretched_axes(evidence, node, place))
     if shared and reduced > 1 and _close(rounded, 1 / reduced):
@@ -70,15 +92,18 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
             text = f"this is the gradient of the loss in logarithms to the base {words}: use the natural logarithm"
             return hypothesis("wrong_loss", text, 0.5 if _trunk(evidence, node) else 0.7)
     literal = _literal(evidence, node, rounded)
+    if _everywhere(evidence) and _close(rounded, 1.9) and position == evidence.active[-1]:
+        text = "every gradient is 1.9 times too large: a velocity with momentum 0.9 after two steps, not a gradient"
+        return hypothesis("accumulated", text, 0.9)
     if rounded in (2, 3) and literal is None and position == evidence.active[-1] and _everywhere(evidence):
         text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
         return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
-    cost = 1.5 + _far(evidence, position, place) + (0.0 if natural else 3.0)
-    if literal is not None:
-        cost = 0.2
-    elif _constant_factor(evidence, node) and _inside_choice(evidence, position):
+    cost = 1.05 + _far(evidence, position, place) + (0.0 if natural else 3.0)
+    if _constant_factor(evidence, node) and _inside_choice(evidence, position):
         text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
         return hypothesis("wrong_derivative", text, 0.3)
+    if literal is not None:
+        cost = 0.2
     elif _constant_factor(evidence, node) and _trunk(evidence, node):
         cost = 0.9 if natural else 2.9
     elif _squares(node) and (_close(rounded, 2) or _close(rounded, 0.5)):
@@ -109,7 +134,8 @@ def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, f
     fork = len(uses) > 1 or number in program.leaves
     what = "this use of it" if len(uses) > 1 else "this operand"
     text = f"the contribution of {what} is left out, as if it were a constant: add it"
-    return "missing_term", text, 0.6 if fork else 1.0 + 0.01 * _far(evidence, position, place)
+    lone = sum(n in evidence.reach for n in node.inputs) == 1
+    return "missing_term", text, 0.25 if fork else (0.55 if lone else 0.4) + 0.01 * _far(evidence, position, place)
 
 
 def _scalar_path(evidence: Evidence, position: int) -> bool:
@@ -189,7 +215,17 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
             continue
         if any(_close(factor, c) for c in (first, 1 / first, first**2, first**-2)):
             return f"{first:g}" if node.op == "mul" else f"1/{first:g}"
+        if first != 1 and any(_close(factor, c) for c in (first / (1 - first), 1 / first - 1)):
+            return f"{first:g}, for which 1 - {first:g} stands," if node.op == "mul" else f"1/{first:g}"
     return None
+
+
+def _negative(evidence: Evidence, node: Node) -> bool:
+    """Whether a node multiplies by a negative constant, as -0.5 * x does."""
+    constants = [evidence.program.values[n] for n in node.inputs if n not in evidence.reach]
+    return node.op in ("mul", "div") and any(
+        is_real(c) and np.size(c) and np.ptp(np.real(c)) == 0 and np.real(c).flat[0] < 0 for c in constants
+    )
 
 
 def _constant_factor(evidence: Evidence, node: Node) -> bool:

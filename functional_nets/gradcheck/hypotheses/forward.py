@@ -34,7 +34,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
             if number in evidence.reach and np.shape(program.values[number]) == np.shape(y) and np.size(y) > 1:
                 kind, what = described(evidence, node, place)
                 text = f"{what} is left out of the forward pass that this gradient belongs to"
-                yield Hypothesis(kind, position, text, 1.3, None, _without(evidence, position, place, True))
+                cost = 1.0 if node.op in ("add", "sub") else 1.3
+                yield Hypothesis(kind, position, text, cost, None, _without(evidence, position, place, True))
                 text = f"this gradient was computed from values without {what}"
                 yield Hypothesis(kind, position, text, 1.4, None, _without(evidence, position, place, False))
 

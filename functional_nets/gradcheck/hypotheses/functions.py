@@ -8,18 +8,20 @@ import numpy as np
 from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.program import Cotangents, cotangent, entries, is_real
+from functional_nets.gradcheck.program import Cotangents, Values, compute, cotangent, entries, is_real
 
 LONGEST = 14  # Operations that a function of one variable is looked for in.
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields, for each function of one variable, what its wrong derivatives would do."""
-    wrong = frozenset(evidence.wrong)
     for inside, x, y in regions(evidence):
-        if wrong <= evidence.reach[x] and y in evidence.cotangents:
+        if evidence.concerns(x) and y in evidence.cotangents:
             curved = any(is_curved(evidence, position) for position in inside)
-            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y), curved)
+            masked = any(_is_masked(evidence, position) for position in inside)
+            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y), curved, masked)
+            if curved and len(inside) < LONGEST:
+                yield from _elsewhere(evidence, inside, x, y)
     for position in evidence.active:
         if evidence.program.nodes[position].op == "log":
             yield from _guarded_log(evidence, position)
@@ -75,41 +77,88 @@ def is_curved(evidence: Evidence, position: int) -> bool:
     return True
 
 
-def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Any:
-    """Returns the derivative of y by x, elementwise."""
+def _is_masked(evidence: Evidence, position: int) -> bool:
+    fixed = [n for n in evidence.program.nodes[position].inputs if n not in evidence.moving]
+    values = [evidence.program.values[n] for n in fixed]
+    return any(is_real(value) and np.ptp(value) > 0 for value in values)
+
+
+def _elsewhere(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iterator[Hypothesis]:
+    """The right derivative, taken at another array: at the function's own value, or at a neighbour's."""
     program = evidence.program
-    found: Cotangents = {y: np.ones_like(program.values[y])}
+    if np.size(program.values[x]) < 2:
+        return
+    right = slope(evidence, inside, x, y)
+    near = sorted(evidence.twins.get(np.shape(program.values[x]), []), key=lambda number: abs(number - y))
+    for other in [y, *(n for n in near if n not in (x, y))][:6]:
+        found = _slope_at(evidence, inside, x, y, program.values[other])
+        if found is None or not np.all(np.isfinite(found)):
+            continue
+        how = "this function's own output" if other == y else "another array"
+        text = f"the derivative is taken at {how}, and not at the input: was the input changed in place?"
+        kind = "wrong_mask" if len(np.unique(np.round(right, 9))) <= 2 else "wrong_derivative"
+        yield Hypothesis(
+            kind, inside[0], text, 1.02 if other == y else 1.25, {x: evidence.cotangents[y] * (found - right)}
+        )
+
+
+def _slope_at(evidence: Evidence, inside: tuple[int, ...], x: int, y: int, value: Any) -> Any:
+    program = evidence.program
+    values = list(program.values)
+    values[x] = value
+    with np.errstate(all="ignore"):
+        for node in program.nodes[: inside[0] + 1]:  # Conditions on x are no part of the function, and yet follow it.
+            position = evidence.made[node.outputs[0]]
+            follows = x in node.inputs or any(values[n] is not program.values[n] for n in node.inputs)
+            if position in inside or (follows and evidence.made.get(x, -1) < position and len(node.outputs) == 1):
+                values[node.outputs[0]] = compute(node, [values[n] for n in node.inputs])[0]
+        return slope(evidence, inside, x, y, values)
+
+
+def slope(evidence: Evidence, inside: tuple[int, ...], x: int, y: int, values: Values | None = None) -> Any:
+    """Returns the derivative of y by x, elementwise, at the program's values or at others."""
+    program = evidence.program
+    values = program.values if values is None else values
+    found: Cotangents = {y: np.ones_like(values[y])}
     with np.errstate(all="ignore"):
         for position in inside:
             node = program.nodes[position]
-            g = cotangent(node, found, program.values)
+            g = cotangent(node, found, values)
             if g is None:
                 continue
-            for number, entry in zip(node.inputs, entries(node, g, program.values), strict=True):
+            for number, entry in zip(node.inputs, entries(node, g, values), strict=True):
                 if entry is not None:
                     found[number] = found[number] + entry if number in found else entry
-    return found.get(x, np.zeros_like(program.values[y]))
+    return found.get(x, np.zeros_like(values[y]))
 
 
-def derivatives(evidence: Evidence, position: int, x: int, y: int, d: Any, curved: bool) -> Iterator[Hypothesis]:
-    """Yields the mistakes of the table at a function from value x to value y with derivative d."""
+def derivatives(
+    evidence: Evidence, position: int, x: int, y: int, d: Any, curved: bool, masked: bool = False
+) -> Iterator[Hypothesis]:
+    """Yields the mistakes of the table at a function from value x to value y with derivative d.
+
+    A function is masked if an array takes part that is not the same everywhere; then it is none that has a name.
+    """
     program = evidence.program
     values = program.values
     g, fx, fy = evidence.cotangents[y], values[x], values[y]
-    names = recognised(fy, fx, d) if curved else ()
-    straight = not curved or np.size(d) < 2
+    names = recognised(fy, fx, d) if curved and not masked else ()
+    straight = not curved
     for mistake in MISTAKES:
         special = mistake.function in names
         if not special and (mistake.function != EVERYWHERE or (straight and mistake.kind != "upstream")):
             continue
+        if np.size(d) < 2 and mistake.rarity:
+            continue  # One number is soon explained.
         with np.errstate(all="ignore"):
             wrong = mistake.formula(g, fy, fx, d)
             delta = {x: wrong - g * d}
         kind, text = mistake.kind, mistake.text
         if not special and "relu" in names and kind == "wrong_derivative":
             kind = "wrong_mask" if "passed through" in text else kind
-        yield Hypothesis(kind, position, text, 0.3 if special else 1.0 if kind != "upstream" else 1.3, delta)
-    if not straight:
+        cost = 0.3 if special else (1.3 if kind == "upstream" else 1.0) + mistake.rarity
+        yield Hypothesis(kind, position, text, cost, delta)
+    if not straight and np.size(d) > 1:
         yield from _misplaced(evidence, position, x, y, d, names)
 
 
@@ -120,6 +169,11 @@ def _misplaced(
     values = evidence.program.values
     g = evidence.cotangents[y]
     piecewise = len(np.unique(np.round(d, 9))) <= 3
+    if piecewise:
+        low, high = np.min(d), np.max(d)
+        for mask, words in ((g > 0, "the upstream gradient is positive"), (g < 0, "the upstream gradient is negative")):
+            text = f"the slope is chosen by whether {words}: it is the function's input that decides"
+            yield Hypothesis("wrong_mask", position, text, 1.05, {x: g * np.where(mask, high, low) - g * d})
     for other in evidence.twins.get(np.shape(values[x]), []):
         if other == x:
             continue

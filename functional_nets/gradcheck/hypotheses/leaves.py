@@ -1,7 +1,8 @@
 """Mistakes in one array of the gradient itself: another shape, another order, another array's, a term added."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         yield from _clipped(evidence, leaf, position)
     yield from _exchanged(evidence)
     yield from _decayed(evidence)
+    yield from _averaged(evidence)
+    yield from _limited(evidence)
 
 
 def first_use(evidence: Evidence, leaf: int) -> int | None:
@@ -98,6 +101,37 @@ def _clipped(evidence: Evidence, leaf: int, position: int | None) -> Iterator[Hy
         yield _single(evidence, leaf, position, "upstream", text, 0.8, np.clip(right, -bound, bound))
 
 
+def _averaged(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Parameters that a loop uses at each step, and whose gradients are divided by the number of steps."""
+    counts = {len(evidence.uses.get(evidence.program.leaves[leaf], [])) for leaf in evidence.wrong}
+    if len(counts) != 1 or max(counts) < 3:
+        return
+    (count,) = counts
+
+    def gradient() -> list[Any]:
+        return [g / count if leaf in evidence.wrong else g for leaf, g in enumerate(evidence.reference)]
+
+    text = f"the gradients of the {count} uses of each of these parameters are averaged: add them up"
+    yield Hypothesis("wrong_reduction", first_use(evidence, evidence.wrong[0]), text, 0.4, None, gradient)
+
+
+def _limited(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Every array of the gradient clipped to the same bounds, or all of them together to a length."""
+    compared = [(evidence.given[leaf], evidence.reference[leaf]) for leaf in evidence.compared]
+    bound = max((float(np.max(np.abs(given), initial=0.0)) for given, _ in compared), default=0.0)
+    several = sum(int(np.count_nonzero(np.abs(given) == bound)) for given, _ in compared) > 1
+    if bound and (several or float(f"{bound:.1g}") == bound):
+        text = f"the gradient is clipped to [-{bound:g}, {bound:g}]"
+        clipped = partial(_each, evidence, partial(np.clip, a_min=-bound, a_max=bound))
+        yield Hypothesis("upstream", None, text, 0.8, None, clipped)
+    text = "only the signs of the gradient are given"
+    yield Hypothesis("upstream", None, text, 0.9, None, partial(_each, evidence, np.sign))
+
+
+def _each(evidence: Evidence, change: Callable[[Any], Any]) -> list[Any]:
+    return [change(right) for right in evidence.reference]
+
+
 def _exchanged(evidence: Evidence) -> Iterator[Hypothesis]:
     if len(evidence.wrong) != 2:
         return
@@ -133,6 +167,21 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
 
         text = f"{rate:.6g} times {name} is added, as by weight decay, and the loss has no such term"
         yield Hypothesis("extra_term", first_use(evidence, wrong[0]), text, 1.9, None, gradient)
+
+
+def intermediate(evidence: Evidence, given: Any) -> tuple[str, str] | None:
+    """Returns (kind, text) if the array is the gradient of another value of the loss, else None."""
+    given = np.asarray(given)
+    for number, g in evidence.cotangents.items():
+        if np.shape(g) == given.shape and np.size(g) > 1 and np.any(g) and np.allclose(g, given, rtol=1e-6, atol=0):
+            made = evidence.made.get(number)
+            where = evidence.program.nodes[made].where if made is not None else None
+            line = f"what line {where.line} gives" if where else "another value"
+            return (
+                "wrong_shape",
+                f"this is the gradient of {line}, of shape {list(given.shape)}: it has to go on to here",
+            )
+    return None
 
 
 def reshaped(given: Any, right: Any) -> tuple[str, str] | None:

@@ -1,15 +1,16 @@
 """A loss value that is not the loss's: another reduction, a logarithm's base or guard, a term left out."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.constants import constants
 from functional_nets.gradcheck.hypotheses.factors import named
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.program import rerun
+from functional_nets.gradcheck.program import is_real, rerun
 
 GUARDS = (1e-7, 1e-8, 1e-5, 1e-6, 1e-9, 1e-10, 1e-12, 1e-15, 1e-4, 1e-3)
 
@@ -47,17 +48,74 @@ def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypoth
             yield wrong(after, shown + "what this line does to it is left out", 0.4)
     if right and given:
         yield from _scaled(evidence, given / right, wrong, shown, last)
+    yield from _terms(evidence, given, same, wrong, shown)
+    yield from _constants(evidence, same, wrong, shown)
     for position in evidence.active:
         node = program.nodes[position]
-        if node.op in ("log", "abs", "square", "integer_pow", "sqrt"):
-            without = rerun(program, {node.outputs[0]: program.values[node.inputs[0]]})
-            if same(without[program.result]):
-                yield wrong(position, shown + f"the operation {node.op} here is left out", 0.5)
+        for number in node.inputs:
+            value = program.values[number]
+            if is_real(value) and np.shape(value) == np.shape(program.values[node.outputs[0]]):
+                without = rerun(program, {node.outputs[0]: value})
+                if same(without[program.result]):
+                    yield wrong(position, shown + f"the operation {node.op} here is left out", 0.5)
         if node.op == "log":
             for eps in GUARDS:
                 guarded = rerun(program, {node.outputs[0]: np.log(program.values[node.inputs[0]] + eps)})
                 if same(guarded[program.result]):
                     yield wrong(position, shown + f"it takes log(x + {eps:g}) for log(x)", 0.4)
+
+
+def _terms(evidence: Evidence, given: float, same: Any, wrong: Any, shown: str) -> Iterator[Hypothesis]:
+    """One term of a sum with the wrong sign, or times a constant that people forget."""
+    program = evidence.program
+    for position in evidence.active:
+        node = program.nodes[position]
+        if node.op not in ("add", "sub"):
+            continue
+        for place, number in enumerate(node.inputs):
+            turned = rerun(program, {}, edits={position: _signed(node.op, place, -1.0)})
+            made = evidence.made.get(number, position)
+            if same(turned[program.result]):
+                yield wrong(position, shown + "the sign of one term here is the other", 0.45)
+            if np.shape(program.values[node.outputs[0]]) != () or not float(program.values[number]):
+                continue
+            without = float(rerun(program, {}, edits={position: _signed(node.op, place, 0.0)})[program.result])
+            part = float(program.values[program.result]) - without
+            name, natural = named(evidence, (given - without) / part) if part and given != without else ("", False)
+            if natural:
+                text = f"one term of it is {(given - without) / part:.6g} times what it should be, a factor of {name}"
+                yield wrong(made, shown + text, 0.7)
+
+
+def _signed(op: str, place: int, factor: float) -> Callable[..., Any]:
+    """Returns addition or subtraction with one operand times a factor."""
+
+    def edited(a: Any, b: Any) -> Any:
+        a, b = (factor * a, b) if place == 0 else (a, factor * b)
+        return a + b if op == "add" else a - b
+
+    return edited
+
+
+def _constants(evidence: Evidence, same: Any, wrong: Any, shown: str) -> Iterator[Hypothesis]:
+    """Weights, masks or smoothed labels that the loss given does not have."""
+    program = evidence.program
+    for constant in constants(evidence):
+        value = np.asarray(constant.value)
+        others = [(np.ones_like(value), "left out")]
+        others += [(program.values[number], "taken before the operation that made it") for number in constant.before]
+        if np.size(value) == 1:
+            others = [
+                (-value, "of the other sign"),
+                (0 * value, "left out"),
+                (value / 2, "halved"),
+                (2 * value, "doubled"),
+            ]
+        for other, how in others:
+            values = rerun(program, dict.fromkeys(constant.numbers, other))
+            if same(values[program.result]):
+                what = f"the constant {float(value):.6g}" if np.size(value) == 1 else "an array of constants"
+                yield wrong(constant.position, shown + f"{what} here is {how}", 0.8)
 
 
 def _scaled(evidence: Evidence, factor: float, wrong: Any, shown: str, last: int | None) -> Iterator[Hypothesis]:

@@ -5,6 +5,7 @@ They are found by their values, however they are written: y is a softmax of x if
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.row_functions import NORMALISERS, Axes, Normaliser, standardiser
-from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
+from functional_nets.gradcheck.program import gradient, is_real, rerun, stretches, walk
 
 REACH = 26  # Operations between a normalisation's input and output.
 
@@ -56,22 +57,45 @@ def _log_sum_exp(evidence: Evidence) -> Iterator[Hypothesis]:
         before = program.nodes[producer[node.inputs[0]]]
         if before.op != "exp" or before.inputs[0] not in evidence.reach:
             continue
-        x = before.inputs[0]
-        e, total = program.values[node.inputs[0]], program.values[node.outputs[0]]
+        shift = program.nodes[producer[before.inputs[0]]] if before.inputs[0] in producer else None
+        # Whoever writes log Σ exp subtracts the largest first; the gradient does not see it.
+        x = shift.inputs[0] if shift and shift.op == "sub" and shift.inputs[0] in evidence.reach else before.inputs[0]
+        if np.shape(program.values[x]) != np.shape(program.values[before.inputs[0]]):
+            continue
+        logits, total = program.values[x], program.values[node.outputs[0]]
         axes = tuple(node.params["axes"])
         g = np.expand_dims(np.asarray(evidence.cotangents_of(position)) * total, axes)
-        p = e / np.expand_dims(total, axes)
-        hard = (e == np.max(e, axis=axes, keepdims=True)) * 1.0
-        count = float(np.prod([e.shape[a] for a in axes]))
-        text = "the gradient of log Σ exp x is the softmax of x; here it is {}"
-        for wrong, words in (
-            (hard, "1 for the largest and 0 for the others"),
-            (np.ones_like(p), "1 for all"),
-            (np.full_like(p, 1 / count), "the same share for all"),
-            (p * (1 - p), "the softmax's own derivative, p(1 - p)"),
-            (e, "exp x, without the division by their sum"),
-        ):
-            yield Hypothesis("wrong_derivative", position, text.format(words), 0.7, {x: g * wrong - g * p})
+        p = program.values[node.inputs[0]] / np.expand_dims(total, axes)
+        for wrong, words, kind in _for_softmax(evidence, x, logits, p, axes):
+            text = f"the gradient of log Σ exp x is the softmax of x; here it is {words}"
+            delta = {x: g * wrong - g * p}
+            below = next(q for q in evidence.active if x in program.nodes[q].inputs)
+            pulled = partial(evidence.pulled, delta, below)
+            yield Hypothesis(kind, position, text, 0.7, delta, pulled)
+
+
+def _for_softmax(evidence: Evidence, x: int, logits: Any, p: Any, axes: Axes) -> Iterator[tuple[Any, str, str]]:
+    """What people write where the gradient of log Σ exp has a softmax."""
+    count = float(np.prod([p.shape[a] for a in axes]))
+    yield (p == np.max(p, axis=axes, keepdims=True)) * 1.0, "1 for the largest and 0 for the others", "wrong_derivative"
+    yield np.ones_like(p), "1 for all", "wrong_derivative"
+    yield np.full_like(p, 1 / count), "the same share for all", "wrong_derivative"
+    yield p * (1 - p), "the softmax's own derivative, p(1 - p)", "wrong_derivative"
+    with np.errstate(all="ignore"):
+        yield np.exp(logits), "exp x, without the division by their sum", "wrong_derivative"
+        for other in _all_axes(p.ndim):
+            if other != axes:
+                e = np.exp(logits - np.max(logits))
+                turned = e / np.sum(e, axis=other, keepdims=True)
+                yield turned, f"the softmax over {_over(other, p.ndim)}", "wrong_axis"
+        made = evidence.made.get(x)
+        for number in evidence.program.nodes[made].inputs if made is not None else ():
+            term = evidence.program.values[number]
+            if is_real(term) and np.size(term) > 1 and stretches(np.shape(term), p.shape):
+                part = np.exp(np.broadcast_to(term, p.shape))
+                yield part, "exp of one of the terms that x is made of", "wrong_operand"
+                share = part / np.sum(part, axis=axes, keepdims=True)
+                yield share, "the softmax of one of the terms that x is made of", "wrong_operand"
 
 
 def recognised(evidence: Evidence) -> Iterator[Found]:
@@ -178,11 +202,12 @@ def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
                 normaliser.pullback(g, other, x, found.axes),
                 normaliser.pullback(g, other, x, axes),
                 normaliser.pullback(g, y, x, axes),
+                *((normaliser.sums(g, y, x, axes, found.axes),) if normaliser.sums else ()),
             ):
                 delta = {found.x: wrong - right}
-                yield Hypothesis("wrong_axis", found.position, text, 0.3, delta, _pulled(evidence, found, delta))
-            yield Hypothesis("wrong_axis", found.position, text, 0.35, None, _whole(evidence, found, axes, axes))
-            yield Hypothesis("wrong_axis", found.position, text, 0.4, None, _whole(evidence, found, axes, found.axes))
+                yield Hypothesis("wrong_axis", found.position, text, 0.45, delta, _pulled(evidence, found, delta))
+            yield Hypothesis("wrong_axis", found.position, text, 0.5, None, _whole(evidence, found, axes, axes))
+            yield Hypothesis("wrong_axis", found.position, text, 0.55, None, _whole(evidence, found, axes, found.axes))
 
 
 def _pulled(evidence: Evidence, found: Found, delta: dict[int, Any]) -> Callable[[], list[Any]]:

@@ -1,7 +1,7 @@
 """Rules that are right, given the wrong array: the other factor, a neighbour, a transpose, another cotangent."""
 
-import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ import numpy as np
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.program import Node, is_real
+from functional_nets.gradcheck.hypotheses.substitutes import in_place, near, substitutes
+from functional_nets.gradcheck.program import entries, is_real, stretches
 
-NEAREST = 24  # Arrays of the same shape that are tried in place of an operand.
 PRODUCTS = {"mul", "div", "dot_general", "conv_general_dilated", "pow", "atan2"}
 MASKS = {"max", "min", "select_n", "relu", "reduce_max", "reduce_min", "clamp", "abs"}
 POOLING = {"reduce_window_max", "reduce_max", "select_and_gather_add"}
@@ -19,12 +19,11 @@ POOLING = {"reduce_window_max", "reduce_max", "select_and_gather_add"}
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields each node's rule with one of its arrays exchanged."""
-    wrong = frozenset(evidence.wrong)
     for position in evidence.active:
         node = evidence.program.nodes[position]
         if node.op not in RULES or len(node.outputs) != 1:
             continue
-        if not any(wrong <= evidence.reach.get(number, frozenset()) for number in node.inputs):
+        if not any(evidence.concerns(number) for number in (*node.inputs, *node.outputs)):
             continue
         yield from _upstream(evidence, position)
         if node.op in PRODUCTS | MASKS | {"log", "exp", "logistic", "tanh", "sqrt", "rsqrt", "integer_pow", "square"}:
@@ -106,12 +105,12 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
             yield from variants(evidence, position, np.roll(g, 1, axis), y, inputs, "permuted", order, 2.0)
             yield from variants(evidence, position, np.roll(g, -1, axis), y, inputs, "permuted", order, 2.0)
     if node.op in PRODUCTS | {"broadcast_in_dim", "add", "sub"}:
-        for number in _near(evidence, np.shape(g), position):
+        for number in near(evidence, np.shape(g), position):
             if number != node.outputs[0] and number in evidence.cotangents:
                 other = evidence.cotangents[number]
                 text_o = "the gradient of another array is used here in place of that of this operation's output"
                 kind, cost = "upstream", 1.7
-                if node.op in ("add", "sub") and not _in_place(evidence, number).isdisjoint(node.inputs):
+                if node.op in ("add", "sub") and not in_place(evidence, number).isdisjoint(node.inputs):
                     kind, cost = "mutated", 1.0
                     text_o = (
                         "one branch changes the upstream gradient in place (a mask), and the other branch gets "
@@ -128,9 +127,20 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
     y = program.values[node.outputs[0]]
     inputs = tuple(program.values[number] for number in node.inputs)
     kind = "wrong_mask" if node.op in MASKS else "wrong_operand"
+    if len(inputs) == 2:
+        yield from _swapped(evidence, position)
     if node.op in ("mul", "dot_general") and np.shape(inputs[0]) == np.shape(inputs[1]):
         text = "the product rule takes the other factor: here each takes its own"
         yield from variants(evidence, position, g, y, inputs[::-1], kind, text, 0.5)
+    elif (
+        node.op == "mul"
+        and all(np.size(x) > 1 for x in inputs)
+        and _without_ones(inputs[0]) == _without_ones(inputs[1])
+    ):
+        own = tuple(np.reshape(a, np.shape(b)) for a, b in zip(inputs, inputs[::-1], strict=True))
+        text = "the product rule takes the other factor: here each takes its own"
+        yield from variants(evidence, position, g, y, own[::-1], kind, text, 0.6)
+    yield from _extra_factor(evidence, position)
     if node.op == "select_n":
         yield from _choices(evidence, position, g, y, inputs)
     for place, value in enumerate(inputs):
@@ -148,13 +158,61 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
                 text = f"the gradient must be multiplied by the same mask as the value; here the mask {words}"
                 kind_m = "scale" if "scale" in words else "wrong_mask"
                 yield from variants(evidence, position, g, y, changed, kind_m, text, 0.5)
-        for new, how, cost, special in _substitutes(evidence, position, place, value):
+        for new, how, cost, special in substitutes(evidence, position, place, value):
             changed = (*inputs[:place], new, *inputs[place + 1 :])
             yield from variants(evidence, position, g, y, changed, special or kind, how, cost)
     if np.size(y) > 1:
-        for number in _near(evidence, np.shape(y), position):
+        for number in near(evidence, np.shape(y), position):
             how = "the rule wants this operation's own output; another array is used in its place"
             yield from variants(evidence, position, g, program.values[number], inputs, kind, how, 1.6)
+
+
+def _swapped(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """Each operand gets the other's gradient, as when a tuple is unpacked in the wrong order."""
+    (first, a), (second, b) = (_laid(evidence, position, place) for place in (0, 1))
+    if a is None or b is None or np.shape(a) != np.shape(b) or not {first, second} <= evidence.reach.keys():
+        return
+    text = "the gradients of the two operands are exchanged: each goes to the other"
+    delta = {first: b - a, second: a - b}
+    below = max(evidence.made.get(first, -1), evidence.made.get(second, -1)) + 1
+    yield Hypothesis("permuted", position, text, 0.9, delta, partial(evidence.pulled, delta, below))
+
+
+def _laid(evidence: Evidence, position: int, place: int) -> tuple[int, Any]:
+    """An operand and its entry, before it was transposed or reshaped for the operation."""
+    program = evidence.program
+    number, entry = program.nodes[position].inputs[place], evidence.entries(position)[place]
+    while number in evidence.made and entry is not None:
+        node = program.nodes[evidence.made[number]]
+        if node.op not in ("transpose", "reshape") or len(evidence.uses.get(number, [])) != 1:
+            break
+        number, entry = node.inputs[0], entries(node, entry, program.values)[0]
+    return number, entry
+
+
+def _without_ones(value: Any) -> tuple[int, ...]:
+    return tuple(n for n in np.shape(value) if n > 1)
+
+
+def _extra_factor(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """A constant array of the program, by which this contribution is multiplied or divided as well."""
+    program = evidence.program
+    node = program.nodes[position]
+    for number, entry in zip(node.inputs, evidence.entries(position), strict=True):
+        if entry is None or number not in evidence.reach or not evidence.concerns(number):
+            continue
+        for constant in evidence.constants:
+            k = program.values[constant]
+            if constant in node.inputs or not stretches(np.shape(k), np.shape(entry)):
+                continue
+            kind = "wrong_mask" if _is_mask(k) else "wrong_operand"
+            text = "the gradient is {} here by a constant array (of the loss's line {}) that has no part in it"
+            made = evidence.made.get(constant)
+            where = program.nodes[made].where if made is not None else None
+            line = where.line if where else "of the arguments"
+            yield Hypothesis(kind, position, text.format("multiplied", line), 1.35, {number: entry * (k - 1)})
+            if np.all(k != 0):
+                yield Hypothesis(kind, position, text.format("divided", line), 1.4, {number: entry * (1 / k - 1)})
 
 
 def _is_mask(value: Any) -> bool:
@@ -179,78 +237,3 @@ def _choices(evidence: Evidence, position: int, g: Any, y: Any, inputs: tuple[An
     }
     if len(both) > 1:
         yield Hypothesis("wrong_mask", position, text.format("missing on both sides"), 0.6, both)
-
-
-def _substitutes(
-    evidence: Evidence, position: int, place: int, value: Any
-) -> Iterator[tuple[Any, str, float, str | None]]:
-    """Yields (array, what it is, cost, kind or None) to stand in for an operand."""
-    program = evidence.program
-    node = program.nodes[position]
-    own = node.inputs[place]
-    name = _ordinal(node, place)
-    derived = _in_place(evidence, own)
-    for number in _near(evidence, np.shape(value), position):
-        if number == own:
-            continue
-        if number in node.inputs:
-            yield program.values[number], "the product rule takes the other factor: here it takes its own", 0.5, None
-        elif number in derived:
-            text = f"{name} was changed in place after the forward pass had used it: keep a copy"
-            yield program.values[number], text, 1.35, "mutated"
-            text = f"{name} is taken after the next operation instead of before it"
-            yield program.values[number], text, 1.3, None
-        else:
-            yield program.values[number], f"the rule wants {name}; another array of its shape is used", 1.4, None
-    for a, b in itertools.combinations(range(value.ndim), 2):
-        if value.shape[a] == value.shape[b]:
-            turned = f"{name} is transposed here, or not transposed where it must be"
-            yield np.swapaxes(value, a, b), turned, 0.6, "transposed"
-    if value.ndim >= 2 and node.op == "dot_general":
-        turned_shape = (*value.shape[:-2], value.shape[-1], value.shape[-2])
-        for number in _near(evidence, turned_shape, position):
-            other = np.swapaxes(program.values[number], -1, -2)
-            if number != own and not np.array_equal(other, value):
-                text = "the product rule takes the other factor: here it takes its own"
-                yield other, text, 1.4, None
-    if value.ndim >= 2:
-        for axis in range(value.ndim):
-            flipped = f"{name} is reversed along axis {axis}, or not where it must be"
-            yield np.flip(value, axis), flipped, 1.8, "permuted"
-            yield np.roll(value, 1, axis), f"{name} is shifted by one along axis {axis}", 2.0, "permuted"
-            yield np.roll(value, -1, axis), f"{name} is shifted by one along axis {axis}", 2.0, "permuted"
-        if node.op == "conv_general_dilated":
-            for axes in ((0, 1), (2, 3)):
-                text = f"{name} is flipped in both directions, or not where it must be"
-                yield np.flip(value, axes), text, 0.8, "permuted"
-    yield np.ones_like(value), f"the factor {name} is left out", 1.0, None
-    if own in program.leaves:
-        leaf = program.leaves.index(own)
-        given = evidence.given[leaf]
-        if given is not None:
-            for rate in (0.1, 0.01, 0.5, 1.0, 0.001, 0.05, 0.2, 0.3):
-                text = f"{evidence.paths[leaf]} was updated (learning rate {rate:g}) before this gradient used it"
-                yield value - rate * given, text, 1.2, "mutated"
-                yield value - rate * given, text, 1.25, "stale"
-
-
-def _in_place(evidence: Evidence, number: int) -> set[int]:
-    """The values that elementwise operations make of a value, as code that works in place would."""
-    program = evidence.program
-    shape = np.shape(program.values[number])
-    found = {number}
-    for position in evidence.active:
-        node = program.nodes[position]
-        if not found.isdisjoint(node.inputs) and np.shape(program.values[node.outputs[0]]) == shape:
-            found.add(node.outputs[0])
-    return found - {number}
-
-
-def _near(evidence: Evidence, shape: tuple[int, ...], position: int) -> list[int]:
-    """Returns the arrays of a shape, those first that stand near a node in the program."""
-    here = evidence.program.nodes[position].outputs[0]
-    return sorted(evidence.twins.get(tuple(shape), []), key=lambda number: abs(number - here))[:NEAREST]
-
-
-def _ordinal(node: Node, place: int) -> str:
-    return "its operand" if len(node.inputs) == 1 else f"its {('first', 'second', 'third')[min(place, 2)]} operand"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from functional_nets.backprop.rules import backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.program import Node
 
@@ -89,6 +90,50 @@ def _in_windows(evidence: Evidence, position: int, node: Node, x: Any, size: Any
             largest[index] += g * (x[index] == top)
         yield "wrong_pooling", pool + "the largest gets it", 0.7, largest
         yield "wrong_pooling", pool + "the largest gets all of it", 0.7, largest * len(offsets)
+    if x.shape == tuple(n * s for n, s in zip(g.shape, size, strict=True)):
+        tiled = np.tile(g, size)
+        text = (
+            "each element of a window gets its own window's gradient (np.repeat); here the whole map is tiled (np.tile)"
+        )
+        share = np.ones_like(x) if node.op != "reduce_window_max" else np.kron(y, np.ones(size)) == x
+        yield "wrong_pooling", text, 0.7, tiled * share
+        yield "wrong_pooling", text, 0.75, tiled / len(offsets)
+    for a in range(x.ndim):
+        for b in range(a):
+            if node.op == "reduce_window_max" and size[a] == size[b] > 1:
+                turned = np.zeros(x.shape)
+                for offset, index in zip(offsets, windows, strict=True):
+                    other = list(offset)
+                    other[a], other[b] = other[b], other[a]
+                    turned[windows[offsets.index(tuple(other))]] += g * (x[index] == y)
+                yield "wrong_pooling", pool + "row and column within the window are exchanged", 0.8, turned
     yield "wrong_pooling", pool + "the first element gets it", 0.8, first
     yield "wrong_pooling", pool + "the last element gets it", 0.9, last
     yield "wrong_pooling", pool + "the first element gets all of it", 0.8, first * len(offsets)
+
+
+def overlapping(evidence: Evidence, position: int, node: Node) -> Found:
+    """A convolution's windows overlap: each element of the image gets the sum of what they hand back."""
+    x, w = (evidence.program.values[number] for number in node.inputs)
+    g = np.asarray(evidence.cotangents_of(position))
+    if np.size(w) > 4096 or node.params["batch_group_count"] != 1:
+        return
+    taps = node.params["dimension_numbers"].rhs_spec[2:]
+    parts, supports = [], []
+    ones = np.ones_like(w)
+    for tap in np.ndindex(*(w.shape[axis] for axis in taps)):
+        alone = np.zeros_like(w)
+        index: list[Any] = [slice(None)] * w.ndim
+        for axis, at in zip(taps, tap, strict=True):
+            index[axis] = at
+        alone[tuple(index)] = w[tuple(index)]
+        y = evidence.program.values[node.outputs[0]]
+        parts.append(backward(node.op, g, y, (x, alone), node.params)[0])
+        supports.append(backward(node.op, np.ones_like(g), y, (x, np.where(alone != 0, ones, 0)), node.params)[0] != 0)
+    text = "windows that overlap overwrite each other's gradient: add them (+=)"
+    pairs = list(zip(parts, supports, strict=True))
+    for order, cost in ((pairs, 0.5), (pairs[::-1], 0.55)):
+        kept = np.zeros_like(x)
+        for part, support in order:
+            kept = np.where(support, part, kept)
+        yield "overwritten", text, cost, kept

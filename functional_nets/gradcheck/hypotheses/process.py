@@ -1,11 +1,13 @@
 """Mistakes of process: the right rules at other parameters, or on another batch."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.fitting import fitted, simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
 
@@ -15,6 +17,7 @@ RATES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.05, 0.005, 1e-4, 0.2, 0.3, 0.9)
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields the gradient after an update, before it, and with each argument in another order."""
     yield from _after_update(evidence)
+    yield from _updated_early(evidence)
     yield from _reordered(evidence)
 
 
@@ -45,6 +48,37 @@ def _after_update(evidence: Evidence) -> Iterator[Hypothesis]:
         if step:
             sign = "after" if step > 0 else "before"
             yield moved(step, by, f"the parameters {sign} an update with learning rate {abs(step):.6g}")
+
+
+VIEWS = {"gather", "take", "slice", "dynamic_slice", "transpose", "reshape", "squeeze", "expand_dims", "split", "rev"}
+
+
+def _updated_early(evidence: Evidence) -> Iterator[Hypothesis]:
+    """One parameter that has made its step when another's gradient reads it; the forward pass had the old one."""
+    program = evidence.program
+    for leaf in evidence.compared:
+        if leaf in evidence.wrong:
+            continue
+        number = program.leaves[leaf]
+        views = [number]
+        for node in program.nodes:
+            if node.op in VIEWS and node.inputs[0] in views:
+                views += node.outputs
+
+        def moved(theta: Any, leaf: int = leaf, number: int = number, views: Sequence[int] = tuple(views)) -> list[Any]:
+            other = rerun(program, {number: program.values[number] - float(np.ravel(theta)[0]) * evidence.given[leaf]})
+            values = [
+                new if n in views else old for n, (old, new) in enumerate(zip(program.values, other, strict=True))
+            ]
+            return gradient(program, walk(program, evidence.active, values=values))
+
+        found = fitted(evidence, moved, [0.0])
+        if found is not None and abs(found[0]) > 1e-9:
+            rate = simple(float(found[0]))[0]
+            text = (
+                f"{evidence.paths[leaf]} was updated (learning rate {rate:g}) before this gradient used it: update last"
+            )
+            yield Hypothesis("mutated", _reader(evidence, number), text, 1.1, None, partial(moved, rate))
 
 
 def _fitted_step(evidence: Evidence, by: Sequence[Any]) -> float | None:
@@ -88,10 +122,11 @@ def _reordered(evidence: Evidence) -> Iterator[Hypothesis]:
         if value is None or value.ndim == 0 or value.shape[0] < 2:
             continue
         changes: list[tuple[str, float, Any]] = [
-            ("shifted by one", 0.8, np.roll(value, 1, 0)),
-            ("shifted by one", 0.8, np.roll(value, -1, 0)),
-            ("reversed", 0.9, value[::-1]),
+            (f"shifted by {abs(step)}", 0.8, np.roll(value, step, 0))
+            for step in sorted(range(-min(8, len(value) // 2), min(8, len(value) // 2) + 1), key=abs)
+            if step
         ]
+        changes.append(("reversed", 0.9, value[::-1]))
         for axis in range(1, value.ndim):
             changes.append((f"reversed along axis {axis}", 1.2, np.flip(value, axis)))
             changes.append((f"shifted by one along axis {axis}", 1.2, np.roll(value, 1, axis)))

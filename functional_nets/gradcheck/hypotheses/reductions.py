@@ -8,21 +8,22 @@ import numpy as np
 from functional_nets.backprop.rules import RULES
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.pooling import Found, maximum, windows
+from functional_nets.gradcheck.hypotheses.pooling import Found, maximum, overlapping, windows
 from functional_nets.gradcheck.program import Node
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields what goes wrong at operations that gather many elements into one or spread one over many."""
-    wrong = frozenset(evidence.wrong)
     for position in evidence.active:
         node = evidence.program.nodes[position]
         for place, number in enumerate(node.inputs):
             right = evidence.entries(position)[place]
-            if right is None or not wrong <= evidence.reach.get(number, frozenset()):
+            if right is None or not evidence.concerns(number):
                 continue
             found = _stretched(evidence, position, node, place)
-            if place == 0 and node.op in TABLE:
+            if node.op == "concatenate":
+                found = _concatenated(evidence, position, node, place)
+            elif place == 0 and node.op in TABLE:
                 found = TABLE[node.op](evidence, position, node)
             for kind, text, cost, wrong_entry in found:
                 if np.shape(wrong_entry) == np.shape(right) and not np.array_equal(wrong_entry, right):
@@ -108,15 +109,16 @@ def _sum(evidence: Evidence, position: int, node: Node) -> Found:
         for index, name in ((0, "first"), (x.shape[axis] - 1, "last")):
             mask = np.expand_dims(np.arange(x.shape[axis]) == index, tuple(a for a in range(x.ndim) if a != axis))
             text = f"the gradient of this sum reaches only the {name} index of axis {axis}: hand it to all"
-            yield "wrong_reduction", text, 1.3, whole * mask
+            yield "wrong_reduction", text, 0.85, whole * mask
     count = np.prod([x.shape[axis] for axis in axes])
     if len(axes) < x.ndim:
+        pools = len(axes) > 1
         for index, name in ((0, "first"), (-1, "last")):
             corner = np.zeros(x.shape, bool)
             corner[tuple(index if axis in axes else slice(None) for axis in range(x.ndim))] = True
             text = f"each element of a sum gets the gradient; here only the {name} does"
-            yield "wrong_pooling", text, 0.9, whole * corner
-            yield "wrong_pooling", text, 0.9, whole * corner * count
+            yield "wrong_pooling", text, 0.9 if pools else 1.3, whole * corner
+            yield "wrong_pooling", text, 0.9 if pools else 1.3, whole * corner * count
         largest = x == np.max(x, axis=axes, keepdims=True)
         text = "each element of an average gets its share of the gradient; here the largest does"
         yield "wrong_pooling", text, 1.2, whole * largest
@@ -193,13 +195,14 @@ def _padded(evidence: Evidence, position: int, node: Node) -> Found:
         yield "permuted", text, 0.7, g[tuple(slice(m - n, m) for m, n in zip(g.shape, x.shape, strict=True))]
 
 
-def _concatenated(evidence: Evidence, position: int, node: Node) -> Found:
+def _concatenated(evidence: Evidence, position: int, node: Node, place: int) -> Found:
     """The parts of a concatenation get back their own slices."""
     g = np.asarray(evidence.cotangents_of(position))
     axis = node.params["dimension"]
-    width = evidence.program.values[node.inputs[0]].shape[axis]
+    width = np.shape(evidence.program.values[node.inputs[place]])[axis]
     text = "the slices of a concatenation go back to the wrong parts"
-    yield "permuted", text, 0.7, np.take(g, range(g.shape[axis] - width, g.shape[axis]), axis)
+    for start in range(g.shape[axis] - width + 1):
+        yield "permuted", text, 0.7, np.take(g, range(start, start + width), axis)
 
 
 TABLE = {
@@ -212,7 +215,7 @@ TABLE = {
     "cumsum": _cumulative,
     "transpose": _moved,
     "reshape": _moved,
-    "concatenate": _concatenated,
+    "conv_general_dilated": overlapping,
     "pad": _padded,
 }
 

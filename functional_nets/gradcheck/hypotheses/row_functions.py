@@ -17,6 +17,7 @@ class Normaliser(NamedTuple):
         pullback: `pullback(g, y, x, axes)`, the gradient of x.
         simpler: (text, kind, formula) of gradients that leave something out.
         places: For each of those, which operation it is about: the first reduction, the second, the root.
+        sums: `sums(g, y, x, other, axes)`, the pullback whose sums run over other axes, if that is to be tried.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Normaliser(NamedTuple):
     pullback: Callable[[Any, Any, Any, Axes], Any]
     simpler: tuple[tuple[str, str, Callable[[Any, Any, Any, Axes], Any]], ...]
     places: tuple[str, ...] = ()
+    sums: Callable[[Any, Any, Any, Axes, Axes], Any] | None = None
 
 
 def _sum(x: Any, axes: Axes) -> Any:
@@ -72,6 +74,8 @@ NORMALISERS = (
         (
             ("the log-sum-exp of a log-softmax depends on the logits, too: subtract softmax(x) Σ g", "missing_term",
              lambda g, y, x, axes: g),
+            ("each log-probability depends on all logits; this keeps its own alone, g(1 - p)", "missing_term",
+             lambda g, y, x, axes: g * (1 - np.exp(y))),
             ("this subtracts the softmax without Σ g", "upstream", lambda g, y, x, axes: g - np.exp(y)),
             ("this uses log-softmax where the softmax belongs", "wrong_operand",
              lambda g, y, x, axes: g - y * _sum(g, axes)),
@@ -90,7 +94,19 @@ NORMALISERS = (
         "scaling to length 1", _unit,
         lambda g, y, x, axes: (g - y * _sum(g * y, axes)) / np.sqrt(_sum(x * x, axes)),
         (("the length depends on every element, too: subtract y Σ g y", "missing_term",
-          lambda g, y, x, axes: g / np.sqrt(_sum(x * x, axes))),),
+          lambda g, y, x, axes: g / np.sqrt(_sum(x * x, axes))),
+         ("the division by the length is left out", "missing_term",
+          lambda g, y, x, axes: g - y * _sum(g * y, axes)),
+         ("the part along y is added: subtract y Σ g y", "sign",
+          lambda g, y, x, axes: (g + y * _sum(g * y, axes)) / np.sqrt(_sum(x * x, axes))),
+         ("this divides by the square of the length", "wrong_derivative",
+          lambda g, y, x, axes: (g - y * _sum(g * y, axes)) / _sum(x * x, axes)),
+         ("x stands where y, of length 1, belongs", "wrong_operand",
+          lambda g, y, x, axes: (g - x * _sum(g * x, axes)) / np.sqrt(_sum(x * x, axes))),
+         ("the sum is left out: subtract y Σ g y", "wrong_reduction",
+          lambda g, y, x, axes: (g - y * g * y) / np.sqrt(_sum(x * x, axes)))),
+        (),
+        lambda g, y, x, other, axes: (g - y * _sum(g * y, other)) / np.sqrt(_sum(x * x, axes)),
     ),
 )  # fmt: skip
 
@@ -132,4 +148,5 @@ def standardiser(eps: float) -> Normaliser:
              / spread(x, axes)),
         ),
         ("second", "second", "first", "root", "root", "second", "root", "root"),
+        lambda g, y, x, other, axes: inner(g, y, other) / spread(x, axes),
     )  # fmt: skip

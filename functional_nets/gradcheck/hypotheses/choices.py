@@ -1,0 +1,47 @@
+"""A forward pass in which a choice between two arrays always goes one way: one piece of a function for all."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.alternatives import replaced
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.program import gradient, rerun, walk
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields the gradients of forward passes in which a choice always goes one way."""
+    program = evidence.program
+    for position in evidence.active:
+        node = program.nodes[position]
+        if node.op == "select_n" and program.values[node.inputs[0]].dtype == bool and len(node.inputs) == 3:
+            which = node.inputs[0]
+            for new, words in ((np.zeros_like, "never holds"), (np.ones_like, "always holds")):
+                text = f"this gradient belongs to a forward pass in which the condition here {words}"
+                make = partial(_at, evidence, {which: new(program.values[which])})
+                yield Hypothesis("wrong_mask", position, text, 0.25, None, make)
+            text = "this gradient belongs to a forward pass in which the condition here is inverted"
+            make = partial(_at, evidence, {which: ~program.values[which]})
+            yield Hypothesis("wrong_mask", position, text, 0.9, None, make)
+        if node.op in ("max", "min", "clamp"):
+            varying = [
+                n for n in node.inputs if np.shape(program.values[n]) == np.shape(program.values[node.outputs[0]])
+            ]
+            for number in varying:
+                text = f"this gradient belongs to a forward pass without the {node.op} here"
+                make = partial(_passed, evidence, position, number)
+                yield Hypothesis("wrong_mask", position, text, 1.1, None, make)
+
+
+def _at(evidence: Evidence, replaced: dict[int, Any]) -> list[Any]:
+    program = evidence.program
+    values = rerun(program, replaced)
+    return gradient(program, walk(program, evidence.active, values=values))
+
+
+def _passed(evidence: Evidence, position: int, number: int) -> list[Any]:
+    """The gradient when an operation gives one of its operands as it is."""
+    return replaced(evidence, position, number, evidence.program.nodes[position].outputs[0], lambda x: x, np.ones_like)

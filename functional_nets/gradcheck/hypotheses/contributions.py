@@ -1,0 +1,95 @@
+"""Terms that are added up, each with a weight of its own: which are missing, of the wrong sign, or counted twice.
+
+The weights are solved for, all at once: two terms that are wrong in different ways are found as easily as one.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.fitting import simple
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+
+MOST = 8  # Terms of a sum.
+SUMS = ("add", "sub", "add_any")
+
+
+class Term(NamedTuple):
+    """One contribution: the value whose cotangent it is part of, the part, and where a person would look."""
+
+    number: int
+    part: Any
+    position: int
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields, for each value used several times and each sum of several terms, the weights that fit."""
+    for number, uses in evidence.uses.items():
+        if 2 <= len(uses) <= MOST and evidence.concerns(number):
+            terms = [Term(number, np.asarray(evidence.entries(p)[place]), p) for p, place in sorted(uses)]
+            yield from _weighted(evidence, terms, "use")
+    for position in evidence.active:
+        terms = list(_terms(evidence, position))
+        if 2 <= len(terms) <= MOST and any(evidence.concerns(n) for n in evidence.program.nodes[position].outputs):
+            yield from _weighted(evidence, terms, "term")
+
+
+def _terms(evidence: Evidence, position: int) -> Iterator[Term]:
+    """The terms of a sum, however it is bracketed; nothing for a sum that is a term of another."""
+    node = evidence.program.nodes[position]
+    if node.op not in SUMS or any(evidence.program.nodes[p].op in SUMS for p, _ in _uses(evidence, position)):
+        return
+    stack = [position]
+    while stack:
+        here = stack.pop()
+        for place, number in enumerate(evidence.program.nodes[here].inputs):
+            made = evidence.made.get(number)
+            entry = evidence.entries(here)[place]
+            if entry is None or number not in evidence.reach:
+                continue
+            if made is not None and evidence.program.nodes[made].op in SUMS and len(_uses(evidence, made)) == 1:
+                stack.append(made)
+            else:
+                yield Term(number, np.asarray(entry), made if made in evidence.active else here)
+
+
+def _uses(evidence: Evidence, position: int) -> list[tuple[int, int]]:
+    return evidence.uses.get(evidence.program.nodes[position].outputs[0], [])
+
+
+def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypothesis]:
+    columns = [evidence.signature({term.number: term.part}) for term in terms]
+    kept = [i for i, column in enumerate(columns) if np.max(np.abs(column), initial=0.0) > 0]
+    if len(kept) < 2 or 2 * len(kept) > len(evidence.target):
+        return
+    columns = [columns[i] for i in kept]
+    terms = [terms[i] for i in kept]
+    if np.linalg.matrix_rank(np.stack(columns)) < len(columns):
+        return
+    solved = evidence.solved(columns, np.sum(columns, axis=0))
+    if solved is None:
+        return
+    weights = [simple(float(weight)) for weight in solved]
+    wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
+    if len(wrong) < 2 or not all(plain for _, plain in weights):
+        return
+    delta: dict[int, Any] = {}
+    for (weight, _), term in zip(weights, terms, strict=True):
+        if weight != 1:
+            delta[term.number] = delta.get(term.number, 0) + (weight - 1) * term.part
+    first = min(wrong, key=lambda i: (weights[i][0] != 0, i))
+    kind, text, cost = _described([weights[i][0] for i in range(len(weights))], what, weights[first][0])
+    yield Hypothesis(kind, terms[first].position, text, cost, delta)
+
+
+def _described(weights: list[float], what: str, first: float) -> tuple[str, str, float]:
+    shown = ", ".join(f"{weight:g}" for weight in weights)
+    text = f"of {len(weights)} {what}s, in order, the gradient counts {shown} times: count each once"
+    zeros = weights.count(0)
+    if what == "use" and zeros == len(weights) - 1 and 1 in weights:
+        return "overwritten", f"only one of {len(weights)} uses of this value is counted: add them all up (+=)", 0.6
+    kind = "missing_term" if first == 0 else "sign" if first == -1 else "scale"
+    alike = len({weight for weight in weights if weight != 1}) == 1
+    return kind, text, (0.8 if alike else 1.0) + (0.0 if first in (0, -1) else 0.3)

@@ -1,0 +1,78 @@
+"""Examples that count more or less than they should: left out, counted twice, without their weights."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.fitting import simple
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+
+MOST = 64  # Examples for which one backward pass each is made.
+
+
+def propose(evidence: Evidence) -> Iterator[Hypothesis]:
+    """Yields, for each sum over a batch that the loss is made of, the weights of its elements that fit."""
+    program = evidence.program
+    for position in evidence.active:
+        node = program.nodes[position]
+        if node.op != "reduce_sum" or not evidence.concerns(node.inputs[0]):
+            continue
+        right = np.asarray(evidence.entries(position)[0])
+        for axis in node.params["axes"]:
+            if 1 < right.shape[axis] <= MOST:
+                yield from _weighted(evidence, position, node.inputs[0], right, axis)
+
+
+def _weighted(evidence: Evidence, position: int, number: int, right: Any, axis: int) -> Iterator[Hypothesis]:
+    count = right.shape[axis]
+    masks = [_one(right.ndim, axis, count, index) for index in range(count)]
+    parts = [evidence.signature({number: right * mask}) for mask in masks]
+    if count > len(evidence.target) - 2 or evidence.solved(parts, np.sum(parts, axis=0)) is None:
+        if sum(np.size(evidence.given[leaf]) for leaf in evidence.compared) < count + 4:
+            return
+        weights = _by_all_elements(evidence, position, number, right, masks)
+    else:
+        weights = evidence.solved(parts, np.sum(parts, axis=0))
+    if weights is None or np.ptp(weights) < 1e-7:
+        return
+    weights = np.array([simple(float(weight))[0] for weight in weights])
+    delta = {number: right * sum(w * mask for w, mask in zip(weights, masks, strict=True)) - right}
+    yield Hypothesis(*_described(weights, position, axis), delta)
+
+
+def _by_all_elements(evidence: Evidence, position: int, number: int, right: Any, masks: list[Any]) -> Any:
+    """Least squares with every element of the gradient as an equation, where the projections are too few."""
+
+    def flat(leaves: list[Any]) -> Any:
+        return np.concatenate([np.ravel(leaves[leaf]) / evidence.scales[leaf] for leaf in evidence.compared])
+
+    without = flat(evidence.pulled({number: -right}, position))
+    columns = [flat(evidence.pulled({number: right * (mask - 1)}, position)) - without for mask in masks]
+    wanted = flat(evidence.given) - without
+    matrix = np.stack(columns, axis=1)
+    if not np.all(np.isfinite(matrix)) or np.linalg.matrix_rank(matrix) < len(masks):
+        return None
+    found = np.linalg.lstsq(matrix, wanted, rcond=1e-12)[0]
+    off = np.max(np.abs(matrix @ found - wanted))
+    return found if off <= max(1e-7, 8 * evidence.rounding) else None
+
+
+def _one(ndim: int, axis: int, count: int, index: int) -> Any:
+    return np.expand_dims((np.arange(count) == index) * 1.0, tuple(a for a in range(ndim) if a != axis))
+
+
+def _described(weights: Any, position: int, axis: int) -> tuple[str, int, str, float]:
+    kept = np.flatnonzero(np.abs(weights) > 1e-9)
+    others = weights[kept]
+    if len(kept) < len(weights) and np.ptp(others) < 1e-7:
+        each = "" if abs(others[0] - 1) < 1e-7 else f", each {others[0]:.4g} times"
+        if np.all(np.diff(kept) == 1) and len(kept):
+            text = f"only {kept[0]} to {kept[-1]} of the {len(weights)} elements along axis {axis} are counted{each}"
+            several = len(kept) > 1 and len(weights) > 3
+            return "wrong_reduction", position, text + ": sum over all", 0.95 if several else 1.45
+        text = f"elements {', '.join(map(str, np.flatnonzero(np.abs(weights) <= 1e-9)))} along axis {axis} are left out"
+        return "wrong_mask", position, text + each, 1.3
+    shown = ", ".join(f"{weight:.4g}" for weight in weights[:8]) + (", …" if len(weights) > 8 else "")
+    return "wrong_reduction", position, f"the elements along axis {axis} are weighted by {shown}: count each once", 1.5

@@ -1,0 +1,88 @@
+"""Operations that are the same one in several runs of a line: in a loop, or in a function that several layers call."""
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.program import Location
+
+Key = tuple[Any, ...]
+
+
+class Runs(NamedTuple):
+    """One operation of a line, in each run of the line.
+
+    Attributes:
+        key: Its line, primitive, number of operands and place on the line.
+        positions: Its positions in the program, first run first.
+    """
+
+    key: Key
+    positions: list[int]
+
+
+def groups(evidence: Evidence) -> list[Runs]:
+    """Returns the operations that run several times and have a part in a wrong leaf's gradient."""
+    wrong = frozenset(evidence.wrong)
+    active = set(evidence.active)
+    nodes = evidence.program.nodes
+    found = []
+    for key, positions in keyed(evidence).items():
+        kept = [p for p in positions if p in active]
+        if len(kept) > 1 and any(wrong & evidence.reach.get(n, frozenset()) for n in nodes[kept[-1]].inputs):
+            found.append(Runs(key, kept))
+    return found
+
+
+def slots(evidence: Evidence) -> dict[Key, list[int]]:
+    """Returns, for each operation that runs several times, the values that it gives, run by run."""
+    nodes = evidence.program.nodes
+    return {
+        key: [nodes[p].outputs[0] for p in positions]
+        for key, positions in keyed(evidence).items()
+        if len(positions) > 1 and len(nodes[positions[0]].outputs) == 1
+    }
+
+
+def keyed(evidence: Evidence) -> dict[Key, list[int]]:
+    """Returns all operations by key.
+
+    A run of a line ends where another line's operation comes; the second product of a line is then the
+    second in each of its runs.
+    """
+    found = defaultdict(list)
+    previous: Location | None = None
+    counts: dict[str, int] = defaultdict(int)
+    for position, node in enumerate(evidence.program.nodes):
+        if node.where != previous:
+            previous, counts = node.where, defaultdict(int)
+        counts[node.op] += 1
+        if node.where is not None:
+            found[node.where, node.op, len(node.inputs), counts[node.op]].append(position)
+    return dict(found)
+
+
+def initial(evidence: Evidence) -> dict[int, int]:
+    """Returns, by a loop's first value of a kind, what stands for it before the loop: the start of a carry."""
+    nodes = evidence.program.nodes
+    together = keyed(evidence)
+    run_of = {nodes[p].outputs[0]: (key, i) for key, ps in together.items() for i, p in enumerate(ps)}
+    found: dict[int, int] = {}
+    for positions in together.values():
+        if len(positions) < 2:
+            continue
+        for place, number in enumerate(nodes[positions[1]].inputs):
+            if place >= len(nodes[positions[0]].inputs) or number not in run_of:
+                continue
+            key, run = run_of[number]
+            if run == 0 and len(together[key]) > 1:
+                found.setdefault(number, nodes[positions[0]].inputs[place])
+    return found
+
+
+def neighbour(run: int, count: int, slot: list[int], shift: int, start: dict[int, int]) -> int | None:
+    """Returns a slot's value `shift` runs before a given run, runs being aligned at the end, or None."""
+    index = len(slot) - (count - run) - shift
+    if 0 <= index < len(slot):
+        return slot[index]
+    return start.get(slot[0]) if index == -1 else None
