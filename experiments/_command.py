@@ -122,8 +122,11 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
         DevicesError,
         NonFiniteLossError,
         WrongArithmeticError,
+        keep_programs,
     )
 
+    if getattr(config, "compilation_cache", True):
+        keep_programs()
     try:
         run(config)
     except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:

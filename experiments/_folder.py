@@ -129,6 +129,16 @@ def _cannot_be_written(path: Path, reason: str) -> str:
 
 def identity(name: str, config: Any) -> dict[str, Any]:
     """Returns what must be equal for a run to be resumed: all but where it writes and how long it lasts."""
-    free = {"out", "overwrite", "resume", "data_dir", "epochs", "steps", "devices", "gradient_check"}
+    free = {
+        "out",
+        "overwrite",
+        "resume",
+        "data_dir",
+        "epochs",
+        "steps",
+        "devices",
+        "gradient_check",
+        "compilation_cache",
+    }
     values = {key: value for key, value in dataclasses.asdict(config).items() if key not in free}
     return {"experiment": name, **values}

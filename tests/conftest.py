@@ -1,5 +1,7 @@
 """Settings of the whole suite."""
 
+import os
+
 import jax
 import pytest
 
@@ -10,3 +12,4 @@ def compile_each_program_once(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.getbasetemp() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    os.environ["FUNCTIONAL_NETS_CACHE"] = str(tmp_path_factory.getbasetemp() / "programs")  # For what tests start.

@@ -1,6 +1,7 @@
 """Training: steps, epochs as one compiled program, evaluation, populations, checkpoints."""
 
 from functional_nets.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from functional_nets.training.compilation_cache import keep_programs
 from functional_nets.training.devices import DevicesError, batch_sharding
 from functional_nets.training.evaluation import Evaluation, evaluate
 from functional_nets.training.fit import FitResult, NonFiniteLossError, fit
@@ -17,5 +18,6 @@ __all__ = [
     "make_optimizer", "OPTIMIZERS",
     "save_checkpoint", "load_checkpoint", "CheckpointError",
     "batch_sharding", "DevicesError",
+    "keep_programs",
     "check_arithmetic", "WrongArithmeticError",
 ]  # fmt: skip

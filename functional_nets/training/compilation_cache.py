@@ -1,0 +1,88 @@
+"""Compiled programs on the disk, so that a second run starts at once."""
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+VARIABLE = "FUNCTIONAL_NETS_CACHE"
+LARGEST = 256 * 2**20  # Bytes; what was compiled first goes first.
+
+
+@functools.cache
+def keep_programs() -> Path | None:
+    """Has JAX keep what it compiles from now on; returns the folder, or None if nothing is kept.
+
+    The folder is below `FUNCTIONAL_NETS_CACHE` or the user's cache folder, and named after all that a program
+    depends on: the versions of JAX, the processor's features, XLA's flags. `FUNCTIONAL_NETS_CACHE=off` keeps
+    nothing. A cache folder that JAX was told of is left to it.
+
+    JAX warns of a damaged entry and compiles anew, in each later run again (its entries are neither written as a
+    whole nor repaired). So each entry gets a digest when the process ends in order, and one whose digest is
+    missing or wrong is deleted here.
+    """
+    base = os.environ.get(VARIABLE) or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "functional_nets")
+    if base == "off" or jax.config.jax_compilation_cache_dir:
+        return None
+    folder = Path(base).expanduser() / "programs" / _fingerprint()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        delete_damaged(folder)
+    except OSError:
+        return None  # A folder that cannot be written costs time and nothing else.
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    atexit.register(sign_entries, folder)
+    return folder
+
+
+def delete_damaged(folder: Path) -> None:
+    """Deletes the entries that are not as a process left them, and the oldest of too many."""
+    entries = sorted(folder.glob("*-cache"), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    total = 0
+    for entry in entries:
+        total += entry.stat().st_size
+        if total > LARGEST or not _whole(entry):
+            entry.unlink(missing_ok=True)
+            _digest_of(entry).unlink(missing_ok=True)
+
+
+def sign_entries(folder: Path) -> None:
+    """Writes the digest of each entry that has none."""
+    with contextlib.suppress(OSError):
+        for entry in folder.glob("*-cache"):
+            if not _digest_of(entry).exists():
+                _digest_of(entry).write_text(_hash(entry.read_bytes()))
+
+
+def _whole(entry: Path) -> bool:
+    digest = _digest_of(entry)
+    return digest.exists() and digest.read_text() == _hash(entry.read_bytes())
+
+
+def _digest_of(entry: Path) -> Path:
+    return entry.with_name(entry.name + ".sha256")
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _fingerprint() -> str:
+    versions = (jax.__version__, jax.lib.__version__, os.environ.get("XLA_FLAGS", ""))
+    return _hash(" ".join((*versions, platform.platform(), *_processor())).encode())[:16]
+
+
+def _processor() -> list[str]:
+    """The processor's model and features as Linux tells them; elsewhere its name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return [platform.machine(), platform.processor()]
+    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
