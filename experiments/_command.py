@@ -125,8 +125,7 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
         keep_programs,
     )
 
-    if getattr(config, "compilation_cache", True):
-        keep_programs()
+    keep_programs()
     try:
         run(config)
     except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:

@@ -41,7 +41,6 @@ class TrainingConfig:
     devices: int = option(1, "devices that share each batch")
     precision: str = option("float32", "type in which factors are multiplied; sums are float32", PRECISIONS)
     gradient_check: bool = option(True, "skip the check of the gradients before the first step")
-    compilation_cache: bool = option(True, "compile anew, and keep no compiled programs on the disk")
 
     @property
     def length(self) -> dict[str, int]:

@@ -86,7 +86,7 @@ def xor(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def xor_population(arguments: argparse.Namespace) -> dict[str, Any]:
     """Trains many networks of other seeds together; `seconds` are those of all of them."""
-    network = models.xor_net()
+    network = models.xor_net(population=True)
     stacked = jax.vmap(network.init)(jax.random.split(jax.random.key(0), arguments.population))
     results = [
         training.fit_population(

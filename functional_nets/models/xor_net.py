@@ -8,7 +8,9 @@ from functional_nets.models.model import Model
 from functional_nets.nn import Initializer, dense, uniform_fan_in
 
 
-def xor_net(*, init: Initializer | None = None, product_dtype: DTypeLike | None = None) -> Model:
+def xor_net(
+    *, init: Initializer | None = None, product_dtype: DTypeLike | None = None, population: bool = False
+) -> Model:
     """Returns the 2-2-1 network of notebook `000`, of 9 parameters, sigmoid in the middle.
 
     `apply` ends at the logit; the notebook's network ends at its sigmoid, the probability of True.
@@ -17,6 +19,8 @@ def xor_net(*, init: Initializer | None = None, product_dtype: DTypeLike | None 
     Args:
         init: How both layers start; by default PyTorch's U(±1/√fan_in).
         product_dtype: As for `nn.dense`.
+        population: Write each product as the sum of its two terms. Thousands of networks at once then take a
+            quarter less time on CPU; one alone takes three times as long.
     """
     init_layer = init or uniform_fan_in()
 
@@ -28,4 +32,13 @@ def xor_net(*, init: Initializer | None = None, product_dtype: DTypeLike | None 
         hidden = jax.nn.sigmoid(dense(params["hidden"], x, product_dtype=product_dtype))
         return dense(params["output"], hidden, product_dtype=product_dtype)
 
-    return Model(init_params, apply)
+    def apply_in_sums(params: dict[str, dict[str, Array]], x: Array) -> Array:
+        return _two_terms(params["output"], jax.nn.sigmoid(_two_terms(params["hidden"], x)))
+
+    return Model(init_params, apply_in_sums if population else apply)
+
+
+def _two_terms(params: dict[str, Array], x: Array) -> Array:
+    """`dense` of two inputs."""
+    w, b = params["w"], params["b"]
+    return x[..., 0, None] * w[0] + x[..., 1, None] * w[1] + b

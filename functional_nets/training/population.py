@@ -11,8 +11,12 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
+from functional_nets.nn import count_parameters
 from functional_nets.training.epoch import Data, checked_data, make_epoch, make_epochs
 from functional_nets.training.step import Loss, init_state, make_train_step
+
+TINY = 100
+"""Parameters of a network, up to which networks are counted along the last axis, where vector instructions run."""
 
 
 class PopulationResult(NamedTuple):
@@ -96,9 +100,12 @@ def fit_population(
         kept = losses if every_step else losses.reshape(epochs_per_program, -1).mean(axis=1)
         return state, kept, evaluate(state.params) if evaluate else None
 
-    state = jax.jit(jax.vmap(init))(stacked_params, hyperparameters)
+    networks = len(jax.tree.leaves(stacked_params)[0])
+    axis = -1 if count_parameters(stacked_params) <= TINY * networks else 0
+    state = jax.jit(jax.vmap(init, out_axes=axis))(stacked_params, hyperparameters)
     start = time.perf_counter()
-    program = jax.jit(jax.vmap(run, in_axes=(0, 0, None, None, None)), donate_argnums=0)
+    together = jax.vmap(run, in_axes=(axis, 0, None, None, None), out_axes=(axis, 0, 0))
+    program = jax.jit(together, donate_argnums=0)
     compiled = program.lower(state, hyperparameters, data, key, jnp.asarray(0)).compile()
     compile_seconds = time.perf_counter() - start
 
@@ -110,4 +117,5 @@ def fit_population(
         evaluations.append(jax.tree.map(np.asarray, evaluation))
     train_seconds = time.perf_counter() - start
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *evaluations)
-    return PopulationResult(state.params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked)
+    params = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, axis, 0), state.params)
+    return PopulationResult(params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked)

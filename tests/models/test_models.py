@@ -108,3 +108,9 @@ def test_a_flax_module_answers_as_it_does_in_flax():
     params = small_params(model)
     assert set(params) == {"kernel", "bias"}
     np.testing.assert_array_equal(model.apply(params, ROWS), module.apply({"params": params}, ROWS))
+
+
+def test_the_xor_net_for_populations_is_the_xor_net():
+    one, many = models.xor_net(), models.xor_net(population=True)
+    params = small_params(one)
+    np.testing.assert_allclose(many.apply(params, ROWS), one.apply(params, ROWS), rtol=1e-6)

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from functional_nets.training import fit, fit_population
+from functional_nets.training import fit, fit_population, population
 from tests.training.problems import BATCH, DATA, EXAMPLES, STEPS, loss
 
 KEY = jax.random.key(0)
@@ -37,6 +37,14 @@ def test_each_network_is_the_one_that_fit_trains():
         alone = fit(loss, member(number), DATA, optimizer=optimizer, **COMMON)
         assert_close(member(number, together.params), alone.params)
         np.testing.assert_allclose(together.losses[number], epoch_means(alone.losses), rtol=1e-5)
+
+
+def test_where_the_networks_are_counted_changes_nothing(monkeypatch):
+    last = fit_population(loss, STACKED, DATA, optax.adam(0.05), **COMMON)
+    monkeypatch.setattr(population, "TINY", 0)
+    first = fit_population(loss, STACKED, DATA, optax.adam(0.05), **COMMON)
+    assert_close(first.params, last.params)
+    np.testing.assert_allclose(first.losses, last.losses, rtol=1e-5)
 
 
 def test_each_network_may_have_its_own_learning_rate():
