@@ -9,6 +9,7 @@ give 96.88, 97.26, 97.00, 97.00, 97.18, 96.98, 97.12 and 97.15 %; the default is
 from dataclasses import dataclass
 
 from experiments._command import OptionError, main, option
+from experiments._populations import mnist_population
 from experiments._training import Result, TrainingConfig, train_classifier
 from functional_nets.models import mlp
 from functional_nets.nn import normal
@@ -22,6 +23,7 @@ class Config(TrainingConfig):
     epochs: int | None = option(None, "passes over the data, instead of --steps")
     steps: int | None = option(None, "steps of one batch each (default: 10,000)")
     hidden: int = option(50, "units of the hidden layer")
+    population: int = option(0, "train networks of so many seeds instead, and print mean and standard deviation")
 
     @property
     def length(self) -> dict[str, int]:
@@ -37,12 +39,16 @@ class Config(TrainingConfig):
             raise OptionError(f"Expected --epochs or --steps, found both, {self.epochs} and {self.steps}: give one.")
         if self.hidden < 1:
             raise OptionError(f"Expected --hidden of at least 1, found {self.hidden}: 50 is the book's.")
+        if self.population < 0:
+            raise OptionError(f"Expected --population of at least 0, found {self.population}: 20 is usual.")
 
 
-def run(config: Config) -> Result:
-    """Returns the result of one training, after writing its files."""
+def run(config: Config) -> Result | list[float]:
+    """Returns the result of one training, or each seed's test accuracy, after writing the files."""
     config.check()
     model = mlp((784, config.hidden, 10), init=normal(0.01), product_dtype=config.product_dtype)
+    if config.population:
+        return mnist_population(config, model)
     return train_classifier("mnist", "mnist", config, model)
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, main, option
+from experiments._populations import Cell, xor_population
 from experiments._training import Result, TrainingConfig, train
 from functional_nets.models import xor_net
 from functional_nets.nn import binary_cross_entropy_loss
@@ -40,6 +41,7 @@ class Config(TrainingConfig):
     learning_rate: float = option(0.5, "step size of the optimizer")
     batch_size: int = option(4, "examples of a step; 4 is the whole table")
     steps: int = option(10_001, "steps")
+    population: int = option(0, "train so many networks instead, over initial ranges, learning rates and precisions")
 
     @property
     def length(self) -> dict[str, int]:
@@ -49,6 +51,8 @@ class Config(TrainingConfig):
     def check(self) -> None:
         """Raises OptionError for the first value that cannot be used."""
         super().check()
+        if self.population < 0:
+            raise OptionError(f"Expected --population of at least 0, found {self.population}: 10000 is usual.")
         if self.source not in ("auto", "embedded") or self.data_dir is not None:
             raise OptionError(
                 f"Expected --source auto or embedded and no --data-dir, found {self.source} and "
@@ -56,9 +60,11 @@ class Config(TrainingConfig):
             )
 
 
-def run(config: Config) -> Result:
-    """Returns the result of one training, after writing its files."""
+def run(config: Config) -> Result | list[Cell]:
+    """Returns the result of one training, or of a population, after writing its files."""
     config.check()
+    if config.population:
+        return xor_population(config, (X, LABELS))
     model = xor_net(product_dtype=config.product_dtype)
     params = NOTEBOOK_PARAMS if config.seed is None else model.init(jax.random.key(config.seed))
     loss_fn = binary_cross_entropy_loss(model.apply)

@@ -27,7 +27,7 @@ def keep_programs() -> Path | None:
     missing or wrong is deleted here.
     """
     base = os.environ.get(VARIABLE) or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "functional_nets")
-    if base == "off" or jax.config.jax_compilation_cache_dir:
+    if base == "off" or jax.config.values["jax_compilation_cache_dir"]:
         return None
     folder = Path(base).expanduser() / "programs" / _fingerprint()
     try:
