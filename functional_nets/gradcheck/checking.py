@@ -103,7 +103,7 @@ def _first_derivative(loss_fn: Callable[..., Any], params: Any, *args: Any, manu
     causes += _shape_causes(evidence, given, reference)
     causes += [_cause(evidence, found.hypothesis, found.residual) for found in search(evidence)]
     suspects = () if causes else tuple(_suspects(evidence))
-    return Report(False, leaves, tuple(causes), suspects, tuple(notes), witnesses)
+    return Report(False, leaves, tuple(causes), suspects, (*notes, *evidence.gaps), witnesses)
 
 
 def assert_gradients(

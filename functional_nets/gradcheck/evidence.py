@@ -1,5 +1,6 @@
 """What the search for a mistake knows: the right backward pass, the wrong gradient, and quick projections."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -52,6 +53,7 @@ class Evidence:
         self.tolerances = list(tolerances)
         self.rounding = rounding
         self.strict = True
+        self.deadline = float("inf")
         self.gaps: list[str] = []
         self._entries: dict[int, tuple[Any, ...]] = {}
 
@@ -219,6 +221,11 @@ class Evidence:
         reached = self.reach.get(number, frozenset())
         return frozenset(self.wrong) <= reached if self.strict else not reached.isdisjoint(self.wrong)
 
+    @property
+    def late(self) -> bool:
+        """Whether the search should come to an end."""
+        return time.monotonic() > self.deadline
+
     def relaxed(self) -> "Evidence":
         """Returns the same evidence, for which a mistake is worth a look if it reaches any of the wrong leaves."""
         other = self.after(self.reference, self.cotangents)
@@ -228,6 +235,7 @@ class Evidence:
     def after(self, found: Sequence[Any], cotangents: Cotangents) -> "Evidence":
         """Returns what is known once one mistake is granted: the gradient and the cotangents that it gives."""
         other = Evidence(self.program, self.given, self.paths, self.tolerances, self.rounding)
+        other.deadline = self.deadline
         other.cotangents = cotangents
         other.reference = [np.asarray(leaf) for leaf in found]
         return other

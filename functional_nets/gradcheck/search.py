@@ -25,8 +25,10 @@ from functional_nets.gradcheck.hypotheses import (
     process,
     reductions,
     regression,
+    shares,
     steps,
     unknown,
+    values,
 )
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
@@ -38,11 +40,16 @@ STRICT = False  # Whether an error in the search itself is raised; the project's
 
 STAGES = (
     (leaves, factors, functions, normalisers, reductions, fused, choices, examples, contributions),
-    (operands, regression, loops, steps),
+    (operands, regression, values),
+    (shares,),
+    (loops,),
+    (steps,),
     (alternatives, constants, process, forward),
     (unknown,),
 )
 
+
+QUICK = STAGES[:4]
 
 Signed = tuple[Hypothesis, np.ndarray]
 
@@ -64,17 +71,17 @@ def search(evidence: Evidence) -> list[Candidate]:
     """
     if not evidence.wrong:
         return []
-    deadline = time.monotonic() + SECONDS
-    found = _singles(evidence, STAGES, deadline)
+    evidence.deadline = time.monotonic() + SECONDS
+    found = _singles(evidence, STAGES)
     return found or _pairs(evidence) or _leaf_by_leaf(evidence)
 
 
-def _singles(evidence: Evidence, stages: Sequence[Sequence[Any]], deadline: float) -> list[Candidate]:
+def _singles(evidence: Evidence, stages: Sequence[Sequence[Any]]) -> list[Candidate]:
     found: list[Candidate] = []
     for stage in stages:
         for module in stage:
-            found += _tested(evidence, _proposed(module, evidence), [], deadline)
-        if any(candidate.hypothesis.cost <= FAR_FETCHED for candidate in found) or time.monotonic() > deadline:
+            found += _tested(evidence, _proposed(module, evidence), [])
+        if any(candidate.hypothesis.cost <= FAR_FETCHED for candidate in found) or evidence.late:
             break
     return _ranked(evidence, found)
 
@@ -85,46 +92,50 @@ def _habits(evidence: Evidence, signed: Sequence[Signed]) -> list[Candidate]:
 
 def _pairs(evidence: Evidence) -> list[Candidate]:
     """Returns two mistakes: one that explains a part, and one that explains the rest once the first is granted."""
-    deadline = time.monotonic() + SECONDS
+    evidence.deadline = time.monotonic() + SECONDS / 2
     relaxed = evidence.relaxed()
     signed: list[Signed] = []
     for module in SIGNED:
-        list(_tested(relaxed, _proposed(module, relaxed), signed, deadline))
+        list(_tested(relaxed, _proposed(module, relaxed), signed))
+    found: list[tuple[float, int, Hypothesis, Candidate]] = []
     habits = _habits(evidence, signed)
     if habits:
         return habits
     for first in pairs.firsts(relaxed, signed):
         left = pairs.granted(evidence, first)
-        if left is None or time.monotonic() > deadline:
+        if left is None or evidence.late:
             continue
-        second = _singles(left, STAGES[:2], deadline) if left.wrong else []
+        second = _singles(left, QUICK) if left.wrong else []
         if second:
-            return _both(first, second[0])
+            found.append((first.cost + second[0].hypothesis.cost, len(found), first, second[0]))
+    if found:
+        *_, first, plainest = min(found)
+        return _both(first, plainest)
     for first, factor in pairs.scaled(relaxed, signed):
-        second = _factor(evidence, factor, deadline)
+        second = _factor(evidence, factor)
         if second:
             return _both(first, second[0])
-    return _loop_and_factor(evidence, deadline)
+    return _loop_and_factor(evidence)
 
 
-def _loop_and_factor(evidence: Evidence, deadline: float) -> list[Candidate]:
+def _loop_and_factor(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake in a loop, and the factor that is wrong beside it."""
-    for module in (loops, steps):
+    for module in (shares, loops, steps):
         for hypothesis in _proposed(module, evidence):
-            if time.monotonic() > deadline:
+            if evidence.late:
                 return []
             factor = pairs.factor_left(evidence, hypothesis)
-            second = [] if factor is None else _factor(evidence, factor, deadline)
+            second = [] if factor is None else _factor(evidence, factor)
             if second:
                 return _both(hypothesis, second[0])
     return []
 
 
-def _factor(evidence: Evidence, factor: float, deadline: float) -> list[Candidate]:
+def _factor(evidence: Evidence, factor: float) -> list[Candidate]:
     """Returns what makes the whole gradient so many times too large."""
     multiple = [factor * g if leaf in evidence.wrong else g for leaf, g in enumerate(evidence.reference)]
     alone = Evidence(evidence.program, multiple, evidence.paths, evidence.tolerances, evidence.rounding)
-    return _ranked(evidence, list(_tested(alone, _proposed(factors, alone), [], deadline)))
+    return _ranked(evidence, list(_tested(alone, _proposed(factors, alone), [])))
 
 
 def _both(first: Hypothesis, second: Candidate) -> list[Candidate]:
@@ -143,14 +154,9 @@ def _proposed(module: Any, evidence: Evidence) -> Iterator[Hypothesis]:
         evidence.gaps.append(f"the search for {name} stopped early ({type(error).__name__}: {error}); please report it")
 
 
-def _tested(
-    evidence: Evidence,
-    hypotheses: Iterable[Hypothesis],
-    signed: list[Signed],
-    deadline: float,
-) -> Iterator[Candidate]:
+def _tested(evidence: Evidence, hypotheses: Iterable[Hypothesis], signed: list[Signed]) -> Iterator[Candidate]:
     for hypothesis in hypotheses:
-        if time.monotonic() > deadline:
+        if evidence.late:
             return
         signature = hypothesis.signature(evidence)
         if signature is not None:
@@ -184,7 +190,8 @@ def _leaf_by_leaf(evidence: Evidence) -> list[Candidate]:
             for number, (given, right) in enumerate(zip(evidence.given, evidence.reference, strict=True))
         ]
         part = Evidence(evidence.program, alone, evidence.paths, evidence.tolerances, evidence.rounding)
-        causes = _singles(part, STAGES[:2], time.monotonic() + SECONDS)
+        part.deadline = evidence.deadline
+        causes = _singles(part, QUICK)
         if not causes:
             return []
         found.append(causes[0])

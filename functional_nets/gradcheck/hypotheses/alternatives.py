@@ -10,6 +10,7 @@ from scipy.special import erf
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.functions import is_curved, regions, slope
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.runs import repeated
 from functional_nets.gradcheck.program import Foreign, Node, active_nodes, compute, gradient, is_real, rerun, walk
 
 NEAREST = 6
@@ -18,10 +19,11 @@ BINARY = {"sub", "div", "mul", "dot_general", "add"}
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields the gradients of forward passes that differ in one operation."""
-    yield from _activations(evidence)
+    again = repeated(evidence)
+    yield from _activations(evidence, again)
     for position in evidence.active:
         node = evidence.program.nodes[position]
-        if node.op in BINARY and any(evidence.concerns(n) for n in node.outputs):
+        if node.op in BINARY and position not in again and any(evidence.concerns(n) for n in node.outputs):
             yield from _operands(evidence, position)
 
 
@@ -91,7 +93,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 }  # fmt: skip
 
 
-def _activations(evidence: Evidence) -> Iterator[Hypothesis]:
+def _activations(evidence: Evidence, again: set[int]) -> Iterator[Hypothesis]:
     """Another activation's derivative, or the gradient of a pass with another activation."""
     wrong = frozenset(evidence.wrong)
     values = evidence.program.values
@@ -114,6 +116,8 @@ def _activations(evidence: Evidence) -> Iterator[Hypothesis]:
                 g = evidence.cotangents[y]
                 text = f"this is the derivative of {name}; the activation here is {names[0]}"
                 yield Hypothesis("wrong_derivative", inside[0], text, 0.9, {x: g * (other - d)})
+            if inside[0] in again:
+                continue
             text = f"this gradient belongs to a forward pass with {name} where the loss has {names[0]}"
             make = partial(replaced, evidence, inside[0], x, y, value, derivative)
             yield Hypothesis("wrong_derivative", inside[0], text, 1.2, None, make)

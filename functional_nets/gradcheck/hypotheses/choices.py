@@ -1,4 +1,4 @@
-"""A forward pass in which a choice between two arrays always goes one way: one piece of a function for all."""
+"""A forward pass in which a choice always goes one way, or in which nothing stops the gradient."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,11 +9,12 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.alternatives import replaced
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.program import gradient, rerun, walk
+from functional_nets.gradcheck.program import Program, active_nodes, gradient, rerun, walk
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
-    """Yields the gradients of forward passes in which a choice always goes one way."""
+    """Yields the gradients of such forward passes."""
+    yield from _let_through(evidence)
     program = evidence.program
     for position in evidence.active:
         node = program.nodes[position]
@@ -34,6 +35,22 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
                 text = f"this gradient belongs to a forward pass without the {node.op} here"
                 make = partial(_passed, evidence, position, number)
                 yield Hypothesis("wrong_mask", position, text, 1.1, None, make)
+
+
+def _let_through(evidence: Evidence) -> Iterator[Hypothesis]:
+    """A stop_gradient of the loss that the gradient given has not."""
+    program = evidence.program
+    stops = [p for p, node in enumerate(program.nodes) if node.op == "stop_gradient"]
+    for position in stops:
+        nodes = list(program.nodes)
+        nodes[position] = nodes[position]._replace(op="copy", params={})
+        changed = program._replace(nodes=tuple(nodes))
+        text = "the gradient goes through here, where the loss has a stop_gradient: leave this contribution out"
+        yield Hypothesis("extra_term", position, text, 0.2, None, partial(_whole, changed))
+
+
+def _whole(program: Program) -> list[Any]:
+    return gradient(program, walk(program, active_nodes(program, program.leaves)))
 
 
 def _at(evidence: Evidence, replaced: dict[int, Any]) -> list[Any]:

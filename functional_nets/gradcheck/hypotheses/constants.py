@@ -12,6 +12,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import fitted, simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.runs import repeated
 from functional_nets.gradcheck.program import Values, gradient, is_real, rerun, walk
 
 MOST = 60
@@ -42,6 +43,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     scalars = [float(c.value) for c in known if np.size(c.value) == 1 and np.isfinite(float(c.value))]
     for constant in known:
         for everywhere in (True, False):
+            if evidence.late:
+                return
             if np.size(constant.value) == 1:
                 yield from _numbers(evidence, constant, everywhere, scalars)
             else:
@@ -53,6 +56,7 @@ def constants(evidence: Evidence) -> list[Constant]:
     """Returns what the loss holds constant and the gradient may depend on, nearest to the parameters first."""
     program = evidence.program
     made = {number: node for node in program.nodes for number in node.outputs}
+    again = repeated(evidence)
     found: dict[Any, list[Any]] = {}
     for position, node in enumerate(program.nodes):
         if evidence.moving.isdisjoint(node.outputs):
@@ -61,6 +65,8 @@ def constants(evidence: Evidence) -> list[Constant]:
             value = program.values[number]
             scalar = np.size(value) == 1
             key = (float(np.real(value).flat[0]), node.where, node.op) if scalar else number
+            if not scalar and position in again and number not in program.arguments:
+                continue  # One step's array; what is wrong with all of them is a loop's affair.
             found.setdefault(key, [position, [], value])[1].append(number)
     ordered = []
     for position, numbers, value in found.values():
@@ -68,7 +74,11 @@ def constants(evidence: Evidence) -> list[Constant]:
             n for n in (made[numbers[0]].inputs if numbers[0] in made else ())
             if is_real(program.values[n]) and np.shape(program.values[n]) == np.shape(value)
         )  # fmt: skip
-        ordered.append(Constant(tuple(dict.fromkeys(numbers)), value, position, before))
+        numbers = tuple(dict.fromkeys(numbers))
+        ordered.append(Constant(numbers, value, position, before))
+        if 1 < len(numbers) <= 4 and position not in again:
+            # The same number twice on a line, as in a mean and a variance: each may be wrong alone.
+            ordered += [Constant((number,), value, position, ()) for number in numbers]
     return ordered[:MOST]
 
 
@@ -150,12 +160,16 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
             others += [(f"shifted by one along axis {axis}", 1.3, np.roll(right, step, axis)) for step in (1, -1)]
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         others.append(("transposed", 1.1, right.T))
+    others += _normalised_otherwise(evidence, constant)
     for words, cost, value in others:
         if not np.array_equal(value, right):
-            special = {"transposed": "transposed"}.get(words, "permuted" if "axis" in words else kind)
+            special = "transposed" if words == "transposed" else "wrong_axis" if "normalised" in words else kind
+            special = "permuted" if words.startswith(("reversed", "shifted")) else special
             text = f"a constant array of shape {list(right.shape)} here is {words} {where}"
             make = partial(at, evidence, constant, everywhere, value)
-            yield Hypothesis(special, constant.position, text, cost + (0.0 if everywhere else 0.1), None, make)
+            own = evidence.made.get(constant.numbers[0], constant.position)
+            blamed = own if "before" in words or "normalised" in words else constant.position
+            yield Hypothesis(special, blamed, text, cost + (0.0 if everywhere else 0.1), None, make)
     found = fitted(evidence, lambda theta: at(evidence, constant, everywhere, theta[0] * right + theta[1]), [1.0, 0.0])
     if found is not None:
         (a, plain), (b, plain_b) = (simple(float(each)) for each in found)
@@ -164,6 +178,23 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
         text = f"a constant array k of shape {list(right.shape)} here is {a:.6g}·k + {b:.6g} {where}"
         make = partial(at, evidence, constant, everywhere, a * right + b)
         yield Hypothesis(kind, constant.position, text, 1.2 if plain and plain_b else 1.4, None, make)
+
+
+def _normalised_otherwise(evidence: Evidence, constant: Constant) -> list[tuple[str, float, Any]]:
+    """A matrix that was divided by the sums of its rows or columns, divided by the others."""
+    made = evidence.made.get(constant.numbers[0])
+    if made is None or evidence.program.nodes[made].op != "div":
+        return []
+    whole = evidence.program.values[evidence.program.nodes[made].inputs[0]]
+    if np.shape(whole) != np.shape(constant.value):
+        return []
+    found = []
+    with np.errstate(all="ignore"):
+        for axis in range(np.ndim(whole)):
+            other = whole / np.sum(whole, axis=axis, keepdims=True)
+            if np.all(np.isfinite(other)):
+                found.append((f"normalised over axis {axis}", 1.05, other))
+    return found
 
 
 def _exchanged(evidence: Evidence, scalars: list[Constant]) -> Iterator[Hypothesis]:

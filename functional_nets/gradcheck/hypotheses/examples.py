@@ -1,6 +1,7 @@
 """Examples that count more or less than they should: left out, counted twice, without their weights."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,32 @@ def _weighted(evidence: Evidence, position: int, number: int, right: Any, axis: 
         return
     weights = np.array([simple(float(weight))[0] for weight in weights])
     delta = {number: right * sum(w * mask for w, mask in zip(weights, masks, strict=True)) - right}
-    yield Hypothesis(*_described(weights, position, axis), delta)
+    kind, at, text, cost = _described(weights, position, axis)
+    factor = _factor(evidence, position) if cost > 1.5 else None
+    if factor is not None:
+        kind, at, text = "wrong_operand", factor, text.replace("count each once", "are this factor's numbers others?")
+    yield Hypothesis(kind, at, text, cost, delta, partial(evidence.pulled, delta, position))
+
+
+def _factor(evidence: Evidence, position: int) -> int | None:
+    """The product with an array that has no gradient, such as weights, from which a sum's elements come."""
+    program = evidence.program
+    made = evidence.made.get(program.nodes[position].inputs[0])
+    while made is not None and made in evidence.active:
+        node = program.nodes[made]
+        fixed = [n for n in node.inputs if n not in evidence.reach or _stopped(evidence, n)]
+        if node.op in ("mul", "div") and any(np.ptp(np.real(program.values[n])) > 0 for n in fixed):
+            return made
+        varying = [n for n in node.inputs if n not in fixed]
+        if len(varying) != 1 or np.size(program.values[varying[0]]) != np.size(program.values[node.outputs[0]]):
+            return None
+        made = evidence.made.get(varying[0])
+    return None
+
+
+def _stopped(evidence: Evidence, number: int) -> bool:
+    made = evidence.made.get(number)
+    return made is not None and evidence.program.nodes[made].op == "stop_gradient"
 
 
 def _by_all_elements(evidence: Evidence, position: int, number: int, right: Any, masks: list[Any]) -> Any:
@@ -75,4 +101,4 @@ def _described(weights: Any, position: int, axis: int) -> tuple[str, int, str, f
         text = f"elements {', '.join(map(str, np.flatnonzero(np.abs(weights) <= 1e-9)))} along axis {axis} are left out"
         return "wrong_mask", position, text + each, 1.3
     shown = ", ".join(f"{weight:.4g}" for weight in weights[:8]) + (", …" if len(weights) > 8 else "")
-    return "wrong_reduction", position, f"the elements along axis {axis} are weighted by {shown}: count each once", 1.5
+    return "wrong_reduction", position, f"the elements along axis {axis} are weighted by {shown}: count each once", 1.8

@@ -6,6 +6,7 @@ teacher would point, at the line that divides by N if a factor N is missing.
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,8 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
     delta = {number: (rounded - 1) * np.asarray(evidence.entries(position)[place])}
 
     def hypothesis(kind: str, text: str, cost: float) -> Hypothesis:
-        return Hypothesis(kind, position, text, cost, delta)
+        at = reader(evidence, position) if kind in ("sign", "scale") else position
+        return Hypothesis(kind, at, text, cost, delta, partial(evidence.pulled, delta, position))
 
     if rounded == 0 and _constant_factor(evidence, node) and _inside_choice(evidence, position):
         return hypothesis("wrong_mask", "the gradient of one piece of this function is left out: it is not 0", 0.2)
@@ -115,6 +117,19 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         return hypothesis("scale", text + f"the factor {literal} here is missing", cost)
     how = "multiplied by {0} once too often, or not divided by it" if rounded > 1 else "divided by {0} once too often"
     return hypothesis("scale", text + how.format(name), cost)
+
+
+LAYOUT = {"slice", "split", "reshape", "squeeze", "transpose", "concatenate", "convert_element_type", "copy", "gather"}
+
+
+def reader(evidence: Evidence, position: int) -> int:
+    """Returns the operation that computes with a node's output, where the node itself only moves numbers about."""
+    while evidence.program.nodes[position].op in LAYOUT:
+        uses = [p for n in evidence.program.nodes[position].outputs for p, _ in evidence.uses.get(n, [])]
+        if not uses:
+            break
+        position = min(uses)
+    return position
 
 
 def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, float]:

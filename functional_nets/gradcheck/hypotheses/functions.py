@@ -1,6 +1,7 @@
 """Wrong derivatives of functions of one variable, however many operations they are written in."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
             curved = any(is_curved(evidence, position) for position in inside)
             masked = any(_is_masked(evidence, position) for position in inside)
             yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y), curved, masked)
+            if curved:
+                yield from _one_path(evidence, inside, x, y)
             if curved and len(inside) < LONGEST:
                 yield from _elsewhere(evidence, inside, x, y)
     for position in evidence.active:
@@ -77,6 +80,20 @@ def is_curved(evidence: Evidence, position: int) -> bool:
     return True
 
 
+def _one_path(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iterator[Hypothesis]:
+    """One contribution to the output's gradient that does not go through the function, while the others do."""
+    uses = evidence.uses.get(y, [])
+    if not 1 < len(uses) <= 6:
+        return
+    d = slope(evidence, inside, x, y)
+    for position, place in uses:
+        part = np.asarray(evidence.entries(position)[place])
+        delta = {x: part * (1 - d)}
+        text = "this contribution is added behind the function's derivative: it has to go through it as the others do"
+        pulled = partial(evidence.pulled, delta, evidence.made.get(x, -1) + 1)
+        yield Hypothesis("wrong_derivative", position, text, 0.95, delta, pulled)
+
+
 def _is_masked(evidence: Evidence, position: int) -> bool:
     fixed = [n for n in evidence.program.nodes[position].inputs if n not in evidence.moving]
     values = [evidence.program.values[n] for n in fixed]
@@ -98,7 +115,7 @@ def _elsewhere(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> I
         text = f"the derivative is taken at {how}, and not at the input: was the input changed in place?"
         kind = "wrong_mask" if len(np.unique(np.round(right, 9))) <= 2 else "wrong_derivative"
         yield Hypothesis(
-            kind, inside[0], text, 1.02 if other == y else 1.25, {x: evidence.cotangents[y] * (found - right)}
+            kind, inside[0], text, 1.02 if other == y else 1.6, {x: evidence.cotangents[y] * (found - right)}
         )
 
 

@@ -84,7 +84,8 @@ def _added(evidence: Evidence, leaf: int, position: int | None) -> Iterator[Hypo
         constant = float(error.flat[0])
         text = f"a constant {constant:.6g} is added to every element"
         yield _single(evidence, leaf, position, "extra_term", text, 1.6, evidence.reference[leaf] + constant * ones)
-    rows = np.reshape(error != 0, (len(error), -1)) if error.ndim else np.zeros((0, 1), bool)
+    off = np.abs(error) > max(evidence.tolerances[leaf], 1e-12 * evidence.scales[leaf])
+    rows = np.reshape(off, (len(error), -1)) if error.ndim else np.zeros((0, 1), bool)
     row = np.flatnonzero(np.any(rows, axis=1))
     if len(row) == 1 and error.shape[0] > 2 and not np.any(evidence.given[leaf][row[0]]):
         array = evidence.reference[leaf].copy()
@@ -166,7 +167,17 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
             ]
 
         text = f"{rate:.6g} times {name} is added, as by weight decay, and the loss has no such term"
-        yield Hypothesis("extra_term", first_use(evidence, wrong[0]), text, 1.9, None, gradient)
+        yield Hypothesis("extra_term", _penalty(evidence, wrong[0]), text, 1.9, None, gradient)
+
+
+def _penalty(evidence: Evidence, leaf: int) -> int | None:
+    """The line of a penalty on other parameters, if the loss has one: these were taken for some of them."""
+    program = evidence.program
+    squares = [
+        p for p in evidence.active
+        if program.nodes[p].op in ("square", "integer_pow", "abs") and program.nodes[p].inputs[0] in program.leaves
+    ]  # fmt: skip
+    return max(squares) if squares else first_use(evidence, leaf)
 
 
 def intermediate(evidence: Evidence, given: Any) -> tuple[str, str] | None:
@@ -206,6 +217,9 @@ def reshaped(given: Any, right: Any) -> tuple[str, str] | None:
         for first in itertools.product(*(range(a - b + 1) for a, b in zip(given.shape, right.shape, strict=True))):
             if same(given[tuple(slice(f, f + n) for f, n in zip(first, right.shape, strict=True))]):
                 return "wrong_shape", f"what was padded is not cut off: {shapes}; cut it off"
+    used = right[np.any(np.reshape(right, (len(right), -1)) != 0, axis=1)] if right.ndim else right
+    if used.shape == given.shape != right.shape and np.allclose(used, given, rtol=1e-6, atol=0):
+        return "wrong_shape", f"only the rows that are not 0 are given: {shapes}; put them where they belong"
     for count in range(1, given.ndim + 1):
         for axes in itertools.combinations(range(given.ndim), count):
             names = " and ".join(map(str, axes))

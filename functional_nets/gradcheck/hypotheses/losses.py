@@ -32,7 +32,9 @@ def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypoth
     last = evidence.active[-1] if evidence.active else None
 
     def same(value: Any) -> bool:
-        return abs(float(value) - given) <= 8 * slack * max(abs(given), abs(float(value)), 1e-30)
+        return bool(np.isfinite(value)) and abs(float(value) - given) <= 8 * slack * max(
+            abs(given), abs(float(value)), 1e-30
+        )
 
     def wrong(position: int | None, text: str, cost: float) -> Hypothesis:
         return Hypothesis("wrong_loss", position, text, cost)

@@ -12,7 +12,13 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.row_functions import NORMALISERS, Axes, Normaliser, standardiser
+from functional_nets.gradcheck.hypotheses.row_functions import (
+    NORMALISERS,
+    Axes,
+    Normaliser,
+    root_mean_square,
+    standardiser,
+)
 from functional_nets.gradcheck.program import gradient, is_real, rerun, stretches, walk
 
 REACH = 26  # Operations between a normalisation's input and output.
@@ -42,6 +48,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields what goes wrong at each normalisation."""
     for found in recognised(evidence):
         yield from _simplified(evidence, found)
+        yield from _one_path(evidence, found)
         yield from _other_axes(evidence, found)
     yield from _log_sum_exp(evidence)
 
@@ -156,12 +163,16 @@ def _identified(x: Any, y: Any) -> tuple[Normaliser, Axes] | None:
 
 def _standardisers(x: Any, y: Any, axes: Axes) -> list[Normaliser]:
     """The normalisation whose eps is read off: var(y) = var(x) / (var(x) + eps)."""
-    before = np.var(x, axis=axes).flat[0]
-    after = np.var(y, axis=axes).flat[0]
-    if not 0 < after < 1 + 1e-9 or not before > 0:
-        return []
-    eps = float(before / after - before)
-    return [standardiser(max(eps, 0.0))]
+    found = []
+    for spread, normaliser in ((np.var, standardiser), (_mean_square, root_mean_square)):
+        before, after = spread(x, axis=axes).flat[0], spread(y, axis=axes).flat[0]
+        if 0 < after < 1 + 1e-9 and before > 0:
+            found.append(normaliser(max(float(before / after - before), 0.0)))
+    return found
+
+
+def _mean_square(x: Any, axis: Axes) -> Any:
+    return np.mean(x * x, axis=axis)
 
 
 def _all_axes(ndim: int) -> Iterator[Axes]:
@@ -181,6 +192,21 @@ def _simplified(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
             delta = {found.x: formula(g, y, x, found.axes) - right}
             pulled = _pulled(evidence, found, delta)
             yield Hypothesis(kind, position, text, 0.4, delta, pulled)
+
+
+def _one_path(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
+    """What is left out for one of the contributions to the output's gradient, and right for the others."""
+    values = evidence.program.values
+    y, x = values[found.y], values[found.x]
+    uses = evidence.uses.get(found.y, [])
+    for position, place in uses if 1 < len(uses) <= 6 else ():
+        g = np.asarray(evidence.entries(position)[place])
+        with np.errstate(all="ignore"):
+            right = found.normaliser.pullback(g, y, x, found.axes)
+            for text, kind, formula in found.normaliser.simpler:
+                delta = {found.x: formula(g, y, x, found.axes) - right}
+                words = f"for the gradient that comes from this line: {text}"
+                yield Hypothesis(kind, position, words, 0.8, delta, _pulled(evidence, found, delta))
 
 
 def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:

@@ -1,6 +1,7 @@
 """Slopes and factors that are a·k + b with some k at hand: a and b are solved for, not guessed."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,10 @@ def _factors(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
             cost = 1.15 if plain and plain_b else 1.7
             mask = np.any(other == 0) and len(np.unique(other)) == 2
             kind = "wrong_mask" if mask else "wrong_operand"
-            yield Hypothesis(kind, position, text, cost, {number: (a - 1) * right + b * flat})
+            fixed = node.inputs[place] not in evidence.reach and evidence.made.get(node.inputs[place]) is not None
+            at = evidence.made[node.inputs[place]] if fixed and is_real(other) else position
+            delta = {number: (a - 1) * right + b * flat}
+            yield Hypothesis(kind, at, text, cost, delta, partial(evidence.pulled, delta, position))
 
 
 def _formula(a: float, b: float, name: str) -> str:

@@ -150,3 +150,37 @@ def standardiser(eps: float) -> Normaliser:
         ("second", "second", "first", "root", "root", "second", "root", "root"),
         lambda g, y, x, other, axes: inner(g, y, other) / spread(x, axes),
     )  # fmt: skip
+
+
+def root_mean_square(eps: float) -> Normaliser:
+    """Returns x / √(mean x² + eps), as RMSNorm has it."""
+
+    def size(x: Any, axes: Axes) -> Any:
+        return np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+
+    def mean(x: Any, axes: Axes) -> Any:
+        return np.mean(x, axis=axes, keepdims=True)
+
+    keep = "the root of the mean square depends on every element, too; "
+    return Normaliser(
+        "scaling to mean square 1",
+        lambda x, axes: x / size(x, axes),
+        lambda g, y, x, axes: (g - y * mean(g * y, axes)) / size(x, axes),
+        (
+            (keep + "it is treated as a constant here", "missing_term", lambda g, y, x, axes: g / size(x, axes)),
+            ("the mean of g is subtracted as well, as LayerNorm needs and this does not", "extra_term",
+             lambda g, y, x, axes: (g - mean(g, axes) - y * mean(g * y, axes)) / size(x, axes)),
+            ("the division by the root is left out", "missing_term",
+             lambda g, y, x, axes: g - y * mean(g * y, axes)),
+            ("the part along y is added: subtract y times the mean of g y", "sign",
+             lambda g, y, x, axes: (g + y * mean(g * y, axes)) / size(x, axes)),
+            ("this divides by the mean square, not by its root", "wrong_derivative",
+             lambda g, y, x, axes: (g - y * mean(g * y, axes)) / size(x, axes) ** 2),
+            ("the sum over the elements is not divided by their number", "wrong_reduction",
+             lambda g, y, x, axes: (g - y * _sum(g * y, axes)) / size(x, axes)),
+            ("x stands where the scaled y belongs", "wrong_operand",
+             lambda g, y, x, axes: (g - x * mean(g * x, axes)) / size(x, axes)),
+        ),
+        ("root", "first", "root", "first", "root", "first", "first"),
+        lambda g, y, x, other, axes: (g - y * mean(g * y, other)) / size(x, axes),
+    )  # fmt: skip

@@ -1,10 +1,10 @@
 """Operations that are the same one in several runs of a line: in a loop, or in a function that several layers call."""
 
+import itertools
 from collections import defaultdict
 from typing import Any, NamedTuple
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.program import Location
 
 Key = tuple[Any, ...]
 
@@ -34,6 +34,11 @@ def groups(evidence: Evidence) -> list[Runs]:
     return found
 
 
+def repeated(evidence: Evidence) -> set[int]:
+    """Returns the operations that run more than twice."""
+    return {p for positions in keyed(evidence).values() if len(positions) > 2 for p in positions}
+
+
 def slots(evidence: Evidence) -> dict[Key, list[int]]:
     """Returns, for each operation that runs several times, the values that it gives, run by run."""
     nodes = evidence.program.nodes
@@ -47,19 +52,32 @@ def slots(evidence: Evidence) -> dict[Key, list[int]]:
 def keyed(evidence: Evidence) -> dict[Key, list[int]]:
     """Returns all operations by key.
 
-    A run of a line ends where another line's operation comes; the second product of a line is then the
-    second in each of its runs.
+    A run of a line ends where another line's operation comes, or, in a loop of one line, where its operations
+    begin again; the second product of a line is then the second in each of its runs.
     """
     found = defaultdict(list)
-    previous: Location | None = None
-    counts: dict[str, int] = defaultdict(int)
-    for position, node in enumerate(evidence.program.nodes):
-        if node.where != previous:
-            previous, counts = node.where, defaultdict(int)
-        counts[node.op] += 1
-        if node.where is not None:
-            found[node.where, node.op, len(node.inputs), counts[node.op]].append(position)
+    nodes = evidence.program.nodes
+    for where, block in itertools.groupby(range(len(nodes)), key=lambda position: nodes[position].where):
+        positions = list(block)
+        length = _period([nodes[p].op for p in positions])
+        first = len(positions) % length
+        for start in range(first - length if first else 0, len(positions), length):
+            counts: dict[str, int] = defaultdict(int)
+            # Runs are counted from their ends: a first one may lack what does not depend on the parameters yet.
+            for position in reversed(positions[max(start, 0) : start + length]):
+                node = nodes[position]
+                counts[node.op] += 1
+                if where is not None:
+                    found[where, node.op, len(node.inputs), counts[node.op]].append(position)
     return dict(found)
+
+
+def _period(ops: list[str]) -> int:
+    """Returns after how many operations a sequence begins again, its own length if it does not."""
+    for length in range(3, len(ops) // 2 + 1):
+        if all(a == b for a, b in zip(ops[::-1], ops[::-1][length:], strict=False)):
+            return length
+    return max(len(ops), 1)
 
 
 def initial(evidence: Evidence) -> dict[int, int]:

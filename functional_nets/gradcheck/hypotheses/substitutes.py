@@ -54,7 +54,8 @@ def substitutes(
             for axes in ((0, 1), (2, 3)):
                 text = f"{name} is flipped in both directions, or not where it must be"
                 yield np.flip(value, axes), text, 0.8, "permuted"
-    yield np.ones_like(value), f"the factor {name} is left out", 1.0, None
+    special = "scale" if node.op == "div" and place == 1 and own not in evidence.reach else None
+    yield np.ones_like(value), f"the factor {name} is left out", 1.0, special
     if own in program.leaves:
         leaf = program.leaves.index(own)
         given = evidence.given[leaf]

@@ -11,6 +11,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.runs import repeated
 from functional_nets.gradcheck.program import entries
 
 LARGEST = 72  # Elements of a cotangent that is solved for; each costs a backward pass.
@@ -25,10 +26,16 @@ KINDS = {
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields the operation whose input's cotangent must be another, and whose output's need not be."""
     solved: dict[int, Any] = {}
+    again = repeated(evidence)
     for position in reversed(evidence.active):
         node = evidence.program.nodes[position]
         for number in node.inputs:
-            if number in solved or number not in evidence.cotangents or number in evidence.program.leaves:
+            if (
+                position in again
+                or number in solved
+                or number not in evidence.cotangents
+                or number in evidence.program.leaves
+            ):
                 continue
             solved[number] = _cotangent(evidence, number)
             explained = any(solved.get(output) is not None for output in node.outputs)
@@ -45,6 +52,8 @@ def _cotangent(evidence: Evidence, number: int) -> Any:
         return None
     below = evidence.made.get(number, -1) + 1
     columns = []
+    if evidence.late:
+        return None
     for element in range(g.size):
         unit = np.zeros(g.size)
         unit[element] = 1.0
