@@ -155,7 +155,8 @@ def train(
     gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
     folder.begin({"experiment": name, **dataclasses.asdict(config)}, 0 if state is None else int(state.step))
 
-    with Progress(name, params, config.length, notice=source.get("notice")) as progress:
+    notices = (source.get("notice"), training.slow_precision(config.precision))
+    with Progress(name, params, config.length, notice="\n".join(filter(None, notices))) as progress:
 
         def on_report(state: TrainState, row: dict[str, Any]) -> None:
             progress.row(row)

@@ -6,7 +6,8 @@ with the lowest and the highest. Seconds are medians, too; those of an epoch are
 epoch of each process left out. Needs the extra `bench` (PyTorch).
 
 Other programs on the machine slow both sides, and not alike: two threads that wait for each other lose more. Each
-round therefore waits for the others to be quiet, for `--patience` seconds at most, and keeps how busy they were.
+round therefore waits for quiet, for `--patience` seconds at most. Of each process it is kept what share of the
+machine others took meanwhile, and rounds in which that was more than a tenth are left out if there are better ones.
 
 `--table FILE.json` prints the table of an earlier run.
 """
@@ -85,26 +86,46 @@ WORKLOADS = {
 
 
 class Finished(NamedTuple):
-    """A process that has ended: its last line, its seconds from start to exit, and its peak memory in MB."""
+    """A process that has ended: its last line, its seconds, its peak memory in MB, and others' share meanwhile."""
 
     line: str
     seconds: float
     megabytes: float
+    others: float
+
+
+class Clock:
+    """Tells what share of the machine, from 0 to 1, was busy since it was made; 0 where Linux does not say."""
+
+    def __init__(self) -> None:
+        self.idle, self.total = self._read()
+
+    def busy(self) -> float:
+        """The share, of all cores."""
+        idle, total = self._read()
+        return 1 - (idle - self.idle) / max(1, total - self.total) if total else 0.0
+
+    def _read(self) -> tuple[int, int]:
+        if platform.system() != "Linux":
+            return 0, 0
+        numbers = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+        return numbers[3] + numbers[4], sum(numbers)
 
 
 def run(words: Words, environment: dict[str, str] | None = None) -> Finished:
     """Returns what a process printed last, how long it took and its peak memory."""
     with tempfile.TemporaryFile("w+") as output:
-        start = time.perf_counter()
+        clock, start = Clock(), time.perf_counter()
         process = subprocess.Popen(words, cwd=CHECKOUT, stdout=output, env={**os.environ, **(environment or {})})
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
+        seconds, all_busy = time.perf_counter() - start, clock.busy()
         if status:
             sys.exit(f"Expected {' '.join(words)} to end with 0, found {os.waitstatus_to_exitcode(status)}.")
         output.seek(0)
         lines = output.read().splitlines()
     kilobyte = 1024 if platform.system() == "Linux" else 1  # The unit of ru_maxrss; macOS counts bytes.
-    return Finished(lines[-1], seconds, usage.ru_maxrss * kilobyte / 1e6)
+    own = (usage.ru_utime + usage.ru_stime) / seconds / (os.cpu_count() or 1)
+    return Finished(lines[-1], seconds, usage.ru_maxrss * kilobyte / 1e6, max(0.0, all_busy - own))
 
 
 def epochs(words: Words) -> dict[str, Any]:
@@ -112,37 +133,28 @@ def epochs(words: Words) -> dict[str, Any]:
     finished = run(words)
     printed = json.loads(finished.line)
     warm = printed["seconds"][1:] or printed["seconds"]
-    return {"seconds": median(warm), "megabytes": finished.megabytes, "compile": printed.get("compile_seconds")}
+    return {**measured(finished), "seconds": median(warm), "compile": printed.get("compile_seconds")}
+
+
+def measured(finished: Finished) -> dict[str, Any]:
+    """Returns a process's seconds, memory and disturbance."""
+    return {name: value for name, value in finished._asdict().items() if name != "line"}
 
 
 def whole(words: Words, cache: Path) -> dict[str, Any]:
     """Returns the seconds of a whole run of ours, with the given compilation cache."""
     with tempfile.TemporaryDirectory() as out:
-        finished = run([*words, "--out", f"{out}/run"], {"FUNCTIONAL_NETS_CACHE": str(cache)})
-    return {"seconds": finished.seconds, "megabytes": finished.megabytes}
+        return measured(run([*words, "--out", f"{out}/run"], {"FUNCTIONAL_NETS_CACHE": str(cache)}))
 
 
-def busy(seconds: float = 0.5) -> float:
-    """Returns the share of the machine, from 0 to 1, that other programs take; 0 where Linux does not say."""
-
-    def idle_and_all() -> tuple[int, int]:
-        numbers = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-        return numbers[3] + numbers[4], sum(numbers)
-
-    if platform.system() != "Linux":
-        return 0.0
-    idle, total = idle_and_all()
-    time.sleep(seconds)
-    later_idle, later_total = idle_and_all()
-    return 1 - (later_idle - idle) / max(1, later_total - total)
-
-
-def quiet(patience: float) -> float:
-    """Waits until others take less than a tenth of the machine; returns the share they take."""
+def wait_for_quiet(patience: float) -> None:
+    """Waits until others take less than a tenth of the machine."""
     start = time.perf_counter()
-    while (share := busy()) > 0.1 and time.perf_counter() - start < patience:
-        pass
-    return share
+    while time.perf_counter() - start < patience:
+        clock = Clock()
+        time.sleep(0.5)
+        if clock.busy() < 0.1:
+            return
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -150,18 +162,19 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     workload = WORKLOADS[name]
     peer = [arguments.peer_python, str(arguments.peer), "--data", str(arguments.data)]
     found: dict[str, list[Any]] = {side: [] for side in ("ours", *workload.peers)}
-    others: list[float] = []
     with tempfile.TemporaryDirectory() as cache:
         ours = our_side(workload, Path(cache), arguments.data)
         cold = ours() if workload.whole else None
         for number in range(arguments.rounds):
-            others.append(quiet(arguments.patience))
-            print(f"{name}, round {number + 1} of {arguments.rounds}, others {others[-1]:.0%}", file=sys.stderr)
+            wait_for_quiet(arguments.patience)
+            print(f"{name}, round {number + 1} of {arguments.rounds}", file=sys.stderr)
             found["ours"].append(ours())
             for loop, words in workload.peers.items():
+                if loop == "compile" and number:
+                    continue  # It compiles for longer than it trains, and its rank shows in one round.
                 found[loop].append(peer_side(workload, [*peer, *words]))
     kept = {"title": workload.title, "each": workload.each, "whole": workload.whole}
-    return {**kept, "rounds": found, "cold": cold, "others": others}
+    return {**kept, "rounds": found, "cold": cold}
 
 
 def our_side(workload: Workload, cache: Path, data: Path) -> Callable[[], dict[str, Any]]:
@@ -175,10 +188,7 @@ def our_side(workload: Workload, cache: Path, data: Path) -> Callable[[], dict[s
 
 def peer_side(workload: Workload, words: Words) -> dict[str, Any]:
     """Runs one of the peer's loops once."""
-    if not workload.whole:
-        return epochs(words)
-    finished = run(words)
-    return {"seconds": finished.seconds, "megabytes": finished.megabytes}
+    return measured(run(words)) if workload.whole else epochs(words)
 
 
 GROWTH = {

@@ -11,10 +11,27 @@ PRODUCTS = {
 }
 
 
+DISTURBED = 0.1
+"""Share of the machine that others may take in a round that counts."""
+
+
 def fastest(workload: dict[str, Any]) -> str:
-    """Returns the name of the peer's loop with the least median time."""
+    """Returns the name of the peer's loop with the least time, of all rounds."""
     loops = [name for name in workload["rounds"] if name != "ours"]
-    return min(loops, key=lambda name: middle(workload["rounds"][name]))
+    return min(loops, key=lambda name: min(each["seconds"] for each in workload["rounds"][name]))
+
+
+def counted(workload: dict[str, Any]) -> list[int]:
+    """Returns the rounds in which nobody disturbed either side; all, if there is none."""
+    ours, peer = workload["rounds"]["ours"], workload["rounds"][fastest(workload)]
+    pairs = list(zip(ours, peer, strict=False))
+    calm = [number for number, pair in enumerate(pairs) if max(each["others"] for each in pair) <= DISTURBED]
+    return calm or list(range(len(pairs)))
+
+
+def side(workload: dict[str, Any], name: str) -> list[dict[str, float]]:
+    """Returns what the rounds that count have measured of ours or of one of the peer's loops."""
+    return [workload["rounds"][name][number] for number in counted(workload)]
 
 
 def middle(rounds: list[dict[str, float]], key: str = "seconds") -> float:
@@ -24,7 +41,7 @@ def middle(rounds: list[dict[str, float]], key: str = "seconds") -> float:
 
 def ratios(workload: dict[str, Any]) -> list[float]:
     """Returns, of each round, the peer's time by ours, in rising order."""
-    pairs = zip(workload["rounds"][fastest(workload)], workload["rounds"]["ours"], strict=True)
+    pairs = zip(side(workload, fastest(workload)), side(workload, "ours"), strict=True)
     return sorted(peer["seconds"] / (ours["seconds"] / workload["each"]) for peer, ours in pairs)
 
 
@@ -43,15 +60,17 @@ def times(value: float) -> str:
 
 def line(workload: dict[str, Any]) -> str:
     """Returns one row: ours, the peer's fastest, the ratio and its spread, compile time and memory."""
-    rounds, loop, spread = workload["rounds"], fastest(workload), ratios(workload)
-    ours = middle(rounds["ours"]) / workload["each"]
-    compiling = "" if workload["whole"] else seconds(middle(rounds["ours"], "compile"))
+    loop, spread = fastest(workload), ratios(workload)
+    ours, peer = side(workload, "ours"), side(workload, loop)
+    compiling = "" if workload["whole"] else seconds(middle(ours, "compile"))
     if workload["cold"]:
         compiling = f"cold cache {seconds(workload['cold']['seconds'])} in all"
-    memory = " / ".join(f"{middle(rounds[side], 'megabytes'):.0f}" for side in ("ours", loop))
+    memory = " / ".join(f"{middle(rounds, 'megabytes'):.0f}" for rounds in (ours, peer))
+    disturbed = max(each["others"] for each in (*ours, *peer))
     return (
-        f"| {workload['title']} | {seconds(ours)} | {seconds(middle(rounds[loop]))} ({loop}) "
-        f"| **{times(median(spread))}** ({times(spread[0])} to {times(spread[-1])}) | {compiling} | {memory} |"
+        f"| {workload['title']} | {seconds(middle(ours) / workload['each'])} | {seconds(middle(peer))} ({loop}) "
+        f"| **{times(median(spread))}** ({times(spread[0])} to {times(spread[-1])}) "
+        f"| {len(spread)}, {disturbed:.0%} | {compiling} | {memory} |"
     )
 
 
@@ -63,13 +82,11 @@ def rates(result: dict[str, Any]) -> str:
     )
     shares = [
         f"{result['workloads'][name]['title']}: "
-        f"{work / machine['float32_flop_per_second'] / middle(result['workloads'][name]['rounds']['ours']):.0%}"
+        f"{work / machine['float32_flop_per_second'] / middle(side(result['workloads'][name], 'ours')):.0%}"
         for name, work in PRODUCTS.items()
         if name in result["workloads"]
     ]
     share = f" Share of the float32 rate that an epoch reaches: {'; '.join(shares)}." if shares else ""
-    others = max(share for workload in result["workloads"].values() for share in workload["others"])
-    share += f" Other programs took up to {others:.0%} of the machine when a round began."
     return f"{machine['cpu']}, {machine['cores']} cores: {text} in large matrix products.{share}"
 
 
@@ -85,7 +102,10 @@ def growth(found: dict[str, list[dict[str, float]]]) -> str:
 def table(result: dict[str, Any]) -> str:
     """Returns all of it in Markdown."""
     rows = [line(workload) for workload in result["workloads"].values()]
-    head = ["| workload | ours | PyTorch | PyTorch's time by ours | compiling | peak MB |", "|---|---|---|---|---|---|"]
+    head = [
+        "| workload | ours | PyTorch | PyTorch's time by ours | rounds, others' share | compiling | peak MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
     parts = ["\n".join([*head, *rows]), rates(result)]
     if result["growth"]:
         parts.append(growth(result["growth"]))

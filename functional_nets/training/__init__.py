@@ -7,6 +7,7 @@ from functional_nets.training.evaluation import Evaluation, evaluate
 from functional_nets.training.fit import FitResult, NonFiniteLossError, fit
 from functional_nets.training.optimizers import OPTIMIZERS, make_optimizer
 from functional_nets.training.population import PopulationResult, fit_population
+from functional_nets.training.precision import slow_precision
 from functional_nets.training.self_test import WrongArithmeticError, check_arithmetic
 from functional_nets.training.step import TrainState, init_state, make_train_step
 
@@ -18,6 +19,6 @@ __all__ = [
     "make_optimizer", "OPTIMIZERS",
     "save_checkpoint", "load_checkpoint", "CheckpointError",
     "batch_sharding", "DevicesError",
-    "keep_programs",
+    "keep_programs", "slow_precision",
     "check_arithmetic", "WrongArithmeticError",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import jax
 
+from functional_nets.training.precision import processor_features
+
 VARIABLE = "FUNCTIONAL_NETS_CACHE"
 LARGEST = 256 * 2**20  # Bytes; what was compiled first goes first.
 
@@ -76,13 +78,5 @@ def _hash(content: bytes) -> str:
 
 def _fingerprint() -> str:
     versions = (jax.__version__, jax.lib.__version__, os.environ.get("XLA_FLAGS", ""))
-    return _hash(" ".join((*versions, platform.platform(), *_processor())).encode())[:16]
-
-
-def _processor() -> list[str]:
-    """The processor's model and features as Linux tells them; elsewhere its name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return [platform.machine(), platform.processor()]
-    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    machine = (platform.platform(), platform.processor(), *sorted(processor_features()))
+    return _hash(" ".join((*versions, *machine)).encode())[:16]
