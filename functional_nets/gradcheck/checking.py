@@ -10,9 +10,9 @@ from functional_nets.gradcheck.comparison import compare, given_leaves, largest_
 from functional_nets.gradcheck.complex_numbers import comparable, in_pairs, other_convention, slopes
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.further import asked, heard
-from functional_nets.gradcheck.hypotheses import losses
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.leaves import first_use, intermediate, reshaped
+from functional_nets.gradcheck.hypotheses.passes import losses
 from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
 from functional_nets.gradcheck.point import Point

@@ -8,29 +8,21 @@ import numpy as np
 
 from functional_nets.gradcheck import pairs
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses import (
-    alternatives,
-    choices,
-    constants,
-    contributions,
-    examples,
+from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown
+from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.loops import repeated, shares, steps
+from functional_nets.gradcheck.hypotheses.passes import alternatives, choices, constants, forward, process
+from functional_nets.gradcheck.hypotheses.rules import (
+    convolutions,
     factors,
-    forward,
     functions,
     fused,
-    leaves,
-    loops,
     normalisers,
     operands,
-    process,
     reductions,
     regression,
-    shares,
-    steps,
-    unknown,
     values,
 )
-from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
 SECONDS = 20.0  # After so long no further stage of the search begins.
 FAR_FETCHED = 1.0  # A cause below this cost ends the search: later stages are for stranger mistakes.
@@ -40,9 +32,9 @@ STRICT = False  # Whether an error in the search itself is raised; the project's
 
 STAGES = (
     (leaves, factors, functions, normalisers, reductions, fused, choices, examples, contributions),
-    (operands, regression, values),
+    (operands, regression, values, convolutions),
     (shares,),
-    (loops,),
+    (repeated,),
     (steps,),
     (alternatives, constants, process, forward),
     (unknown,),
@@ -120,7 +112,7 @@ def _pairs(evidence: Evidence) -> list[Candidate]:
 
 def _loop_and_factor(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake in a loop, and the factor that is wrong beside it."""
-    for module in (shares, loops, steps):
+    for module in (shares, repeated, steps):
         for hypothesis in _proposed(module, evidence):
             if evidence.late:
                 return []

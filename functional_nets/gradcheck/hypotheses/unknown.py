@@ -11,7 +11,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.runs import repeated
+from functional_nets.gradcheck.hypotheses.loops.runs import repeated
 from functional_nets.gradcheck.program import entries
 
 LARGEST = 72  # Elements of a cotangent that is solved for; each costs a backward pass.

@@ -6,7 +6,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.normalisers import recognised
+from functional_nets.gradcheck.hypotheses.rules.normalisers import recognised
 from functional_nets.gradcheck.numpy_code.forwards import over
 
 

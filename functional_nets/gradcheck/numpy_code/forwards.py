@@ -12,7 +12,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.normalisers import Axes, Found, recognised
+from functional_nets.gradcheck.hypotheses.rules.normalisers import Axes, Found, recognised
 from functional_nets.gradcheck.program import Node, Program, Values, gradient, walk
 
 SUMS_TO_ONE = {"softmax", "log_softmax"}

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import erf
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.functions import is_curved, regions, slope
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.runs import repeated
+from functional_nets.gradcheck.hypotheses.loops.runs import repeated
+from functional_nets.gradcheck.hypotheses.rules.functions import is_curved, regions, slope
 from functional_nets.gradcheck.program import Foreign, Node, active_nodes, compute, gradient, is_real, rerun, walk
 
 NEAREST = 6

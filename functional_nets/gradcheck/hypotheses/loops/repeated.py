@@ -4,7 +4,7 @@ Mistakes that are made at each step compound, so most of these hypotheses have n
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.factors import reader
-from functional_nets.gradcheck.hypotheses.functions import regions, slope
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.runs import groups
+from functional_nets.gradcheck.hypotheses.loops.runs import groups
+from functional_nets.gradcheck.hypotheses.rules.factors import reader
+from functional_nets.gradcheck.hypotheses.rules.functions import regions, slope
 from functional_nets.gradcheck.program import Foreign, Node, Values, entries, gradient, walk
 
 Entry = Callable[[Node, Any, Values], tuple[Any, ...]]
@@ -105,8 +105,8 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
     if evidence.late:
         return
 
-    def with_g(change: Callable[[Any], Any]) -> dict[int, Entry]:
-        return dict.fromkeys(positions, lambda node, g, values: entries(node, change(np.asarray(g)), values))
+    def with_g(change: Callable[[Any], Any], among: Sequence[int] = positions) -> dict[int, Entry]:
+        return dict.fromkeys(among, lambda node, g, values: entries(node, change(np.asarray(g)), values))
 
     node = evidence.program.nodes[positions[0]]
     if len(node.outputs) > 1:
@@ -125,7 +125,9 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
         if bound >= largest:
             continue
         text = f"the upstream gradient is clipped to [-{bound}, {bound}]" + when
-        yield everywhere(evidence, with_g(partial(np.clip, a_min=-bound, a_max=bound)), "upstream", text, 1.8)
+        clip = partial(np.clip, a_min=-bound, a_max=bound)
+        yield everywhere(evidence, with_g(clip), "upstream", text, 1.8)
+        yield everywhere(evidence, with_g(clip, positions[:-1]), "upstream", text + " but the last", 1.85)
         if node.op == "dot_general":
             text = f"the gradient is clipped to [-{bound}, {bound}] on its way to the step before" + when
             yield everywhere(evidence, dict.fromkeys(positions, _clipped(bound)), "upstream", text, 1.8)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.alternatives import replaced
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.passes.alternatives import replaced
 from functional_nets.gradcheck.program import Program, active_nodes, gradient, rerun, walk
 
 

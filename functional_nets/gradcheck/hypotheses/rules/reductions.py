@@ -8,7 +8,8 @@ import numpy as np
 from functional_nets.backprop.rules import RULES
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.pooling import Found, maximum, overlapping, windows
+from functional_nets.gradcheck.hypotheses.rules.convolutions import overlapping
+from functional_nets.gradcheck.hypotheses.rules.pooling import Found, maximum, windows
 from functional_nets.gradcheck.program import Node
 
 
@@ -141,6 +142,10 @@ def _gather(evidence: Evidence, position: int, node: Node) -> Found:
     backwards = np.zeros(x.shape)
     backwards[tuple(np.flip(i) for i in index)] = np.flip(np.broadcast_to(g * places.inside, g.shape))
     yield "overwritten", text, 0.5, backwards
+    if g.ndim > 1:
+        by_column = np.zeros(x.shape)  # As a loop over the second axis assigns.
+        by_column[tuple(np.swapaxes(i, 0, 1) for i in index)] = np.swapaxes(g * places.inside, 0, 1)
+        yield "overwritten", "rows that are read several times keep only the last gradient", 0.5, by_column
     total, hits = np.zeros(x.shape), np.zeros(x.shape)
     np.add.at(total, index, np.broadcast_to(g * places.inside, g.shape))
     np.add.at(hits, index, 1)

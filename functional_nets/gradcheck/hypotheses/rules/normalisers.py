@@ -12,7 +12,7 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.row_functions import (
+from functional_nets.gradcheck.hypotheses.rules.row_functions import (
     NORMALISERS,
     Axes,
     Normaliser,

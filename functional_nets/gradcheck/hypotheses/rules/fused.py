@@ -13,9 +13,9 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
-from functional_nets.gradcheck.hypotheses.functions import regions
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.normalisers import recognised
+from functional_nets.gradcheck.hypotheses.rules.functions import regions
+from functional_nets.gradcheck.hypotheses.rules.normalisers import recognised
 from functional_nets.gradcheck.program import is_real
 
 ROWS = "1 in the rows (not the columns) that the labels name"

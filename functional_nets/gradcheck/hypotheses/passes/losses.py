@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.constants import constants
-from functional_nets.gradcheck.hypotheses.factors import named
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.passes.constants import constants
+from functional_nets.gradcheck.hypotheses.rules.forgotten import named
 from functional_nets.gradcheck.program import is_real, rerun
 
 GUARDS = (1e-7, 1e-8, 1e-5, 1e-6, 1e-9, 1e-10, 1e-12, 1e-15, 1e-4, 1e-3)

@@ -12,8 +12,8 @@ import numpy as np
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.loops import Entry, everywhere
-from functional_nets.gradcheck.hypotheses.runs import Runs, groups, initial, neighbour, slots
+from functional_nets.gradcheck.hypotheses.loops.repeated import Entry, everywhere
+from functional_nets.gradcheck.hypotheses.loops.runs import Runs, groups, initial, neighbour, slots
 from functional_nets.gradcheck.program import Node, Values, entries, gradient, is_real, walk
 
 KEEPERS = {"mul", "div", "dot_general", "tanh", "logistic", "exp", "relu", "max", "log", "sqrt", "select_n"}

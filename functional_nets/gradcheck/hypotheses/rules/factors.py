@@ -13,7 +13,8 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.reductions import stretched_axes
+from functional_nets.gradcheck.hypotheses.rules.forgotten import close, literals, named
+from functional_nets.gradcheck.hypotheses.rules.reductions import stretched_axes
 from functional_nets.gradcheck.program import Node, is_real
 
 REDUCTIONS = {"broadcast_in_dim", "reduce_sum", "reduce_window_sum"}
@@ -55,7 +56,7 @@ def _by_leaf(evidence: Evidence, signature: np.ndarray) -> list[float]:
         size = np.vdot(part, part)
         change = float(np.vdot(part, wanted) / size) if size > 0 else 0.0
         fits = np.all(np.abs(change * part - wanted) <= 1e-6 * np.max(np.abs(wanted)) + evidence.room[rows == leaf])
-        if change and fits and not any(_close(1 + change, other) for other in found):
+        if change and fits and not any(close(1 + change, other) for other in found):
             found.append(1 + change)
     return found
 
@@ -85,21 +86,24 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         return hypothesis("sign", text, cost - 0.1 * position / len(evidence.program.nodes))
     reduced = _reduced_size(evidence, node, place)
     shared = node.op == "broadcast_in_dim" or bool(stretched_axes(evidence, node, place))
-    if shared and reduced > 1 and _close(rounded, 1 / reduced):
+    if shared and reduced > 1 and close(rounded, 1 / reduced):
         text = f"the gradient is averaged over the {reduced} places that share this value: sum it"
         return hypothesis("wrong_reduction", text, 0.4 + _far(evidence, position, place))
     name, natural = named(evidence, rounded)
     for base, words in ((2, "two"), (10, "ten")):
-        if _everywhere(evidence) and (_close(rounded, 1 / math.log(base)) or _close(rounded, math.log(base))):
+        if _everywhere(evidence) and (close(rounded, 1 / math.log(base)) or close(rounded, math.log(base))):
             text = f"this is the gradient of the loss in logarithms to the base {words}: use the natural logarithm"
             return hypothesis("wrong_loss", text, 0.5 if _trunk(evidence, node) else 0.7)
     literal = _literal(evidence, node, rounded)
-    if _everywhere(evidence) and _close(rounded, 1.9) and position == evidence.active[-1]:
+    if _everywhere(evidence) and close(rounded, 1.9) and position == evidence.active[-1]:
         text = "every gradient is 1.9 times too large: a velocity with momentum 0.9 after two steps, not a gradient"
         return hypothesis("accumulated", text, 0.9)
     if rounded in (2, 3) and literal is None and position == evidence.active[-1] and _everywhere(evidence):
         text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
-        return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", 1.0)
+        sizes = {size for number in evidence.program.arguments for size in np.shape(evidence.program.values[number])}
+        natural = rounded in sizes or any(close(rounded, 1 / c) for c in literals(evidence))
+        cost = 1.0 if natural else 0.15
+        return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", cost)
     cost = 1.05 + _far(evidence, position, place) + (0.0 if natural else 3.0)
     if _constant_factor(evidence, node) and _inside_choice(evidence, position):
         text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
@@ -108,9 +112,9 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         cost = 0.2
     elif _constant_factor(evidence, node) and _trunk(evidence, node):
         cost = 0.9 if natural else 2.9
-    elif _squares(node) and (_close(rounded, 2) or _close(rounded, 0.5)):
+    elif _squares(node) and (close(rounded, 2) or close(rounded, 0.5)):
         cost = 0.4
-    elif node.op in REDUCTIONS and reduced > 1 and (_close(rounded, reduced) or _close(rounded, 1 / reduced)):
+    elif node.op in REDUCTIONS and reduced > 1 and (close(rounded, reduced) or close(rounded, 1 / reduced)):
         cost = 0.6
     text = f"the gradient is {rounded:.6g} times what it should be: "
     if literal is not None:
@@ -170,53 +174,6 @@ def _scalar_path(evidence: Evidence, position: int) -> bool:
     return False
 
 
-def named(evidence: Evidence, factor: float) -> tuple[str, bool]:
-    """Returns words for a factor or its inverse, the larger of the two, and whether people forget such a one."""
-    for value, name in _constants(evidence):
-        if _close(factor, value) or _close(factor, 1 / value):
-            return name, True
-    return f"{max(abs(factor), 1 / abs(factor)):.6g}", False
-
-
-def _constants(evidence: Evidence) -> Iterator[tuple[float, str]]:
-    program = evidence.program
-    sizes: dict[int, str] = {}
-    for number in program.arguments:
-        shape = np.shape(program.values[number])
-        if shape and shape[0] > 1:
-            sizes.setdefault(shape[0], f"{shape[0]} (the batch)")
-    for node in program.nodes:
-        for number in node.outputs:
-            for size in np.shape(program.values[number]):
-                if size > 1:
-                    sizes.setdefault(size, str(size))
-    yield from ((2.0, "2"), (3.0, "3"), (4.0, "4"), (10.0, "10"), (100.0, "100"))
-    yield from ((float(size), name) for size, name in sizes.items())
-    some = sorted(sizes)[:12]
-    yield from ((float(a * b), f"{a}·{b}") for a in some for b in some if a <= b)
-    yield from ((math.sqrt(a), f"√{a}") for a in some)
-    yield from ((2.0 * a, f"2·{a}") for a in some)
-    yield from ((a / (a - 1), f"{a}/{a - 1}") for a in some if a > 2)
-    yield from ((a / b, f"{a}/{b}") for a in some for b in some if a != b)
-    yield from ((value, f"{value:g}") for value in literals(evidence))
-    yield from ((2 * value, f"2·{value:g}") for value in literals(evidence))
-
-
-def literals(evidence: Evidence) -> list[float]:
-    """Returns the scalars that stand in the program and do not depend on the parameters."""
-    program = evidence.program
-    made = {number for node in program.nodes for number in node.outputs}
-    found = []
-    for node in program.nodes:
-        for number in node.inputs:
-            value = program.values[number]
-            if number not in made and is_real(value) and np.size(value) == 1:
-                scalar = abs(float(np.real(value).flat[0]))
-                if np.isfinite(scalar) and scalar not in (0.0, 1.0):
-                    found.append(scalar)
-    return list(dict.fromkeys(found))[:24]
-
-
 def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
     """Returns the constant of a product or quotient, when the factor is that constant or its inverse."""
     if node.op not in ("mul", "div"):
@@ -228,9 +185,9 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
         first = float(np.real(value).flat[0])
         if not first or np.ptp(np.real(value)) != 0:
             continue
-        if any(_close(factor, c) for c in (first, 1 / first, first**2, first**-2)):
+        if any(close(factor, c) for c in (first, 1 / first, first**2, first**-2)):
             return f"{first:g}" if node.op == "mul" else f"1/{first:g}"
-        if first != 1 and any(_close(factor, c) for c in (first / (1 - first), 1 / first - 1)):
+        if first != 1 and any(close(factor, c) for c in (first / (1 - first), 1 / first - 1)):
             return f"{first:g}, for which 1 - {first:g} stands," if node.op == "mul" else f"1/{first:g}"
     return None
 
@@ -300,7 +257,3 @@ def _round(factor: float) -> float:
         if abs(factor - candidate) < 1e-5 * max(1.0, abs(factor)):
             return float(candidate)
     return factor
-
-
-def _close(a: float, b: float) -> bool:
-    return abs(a - b) <= 1e-5 * max(abs(a), abs(b))

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.rules import backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.program import Node
 
@@ -110,30 +109,3 @@ def _in_windows(evidence: Evidence, position: int, node: Node, x: Any, size: Any
     yield "wrong_pooling", pool + "the first element gets it", 0.8, first
     yield "wrong_pooling", pool + "the last element gets it", 0.9, last
     yield "wrong_pooling", pool + "the first element gets all of it", 0.8, first * len(offsets)
-
-
-def overlapping(evidence: Evidence, position: int, node: Node) -> Found:
-    """A convolution's windows overlap: each element of the image gets the sum of what they hand back."""
-    x, w = (evidence.program.values[number] for number in node.inputs)
-    g = np.asarray(evidence.cotangents_of(position))
-    if np.size(w) > 4096 or node.params["batch_group_count"] != 1:
-        return
-    taps = node.params["dimension_numbers"].rhs_spec[2:]
-    parts, supports = [], []
-    ones = np.ones_like(w)
-    for tap in np.ndindex(*(w.shape[axis] for axis in taps)):
-        alone = np.zeros_like(w)
-        index: list[Any] = [slice(None)] * w.ndim
-        for axis, at in zip(taps, tap, strict=True):
-            index[axis] = at
-        alone[tuple(index)] = w[tuple(index)]
-        y = evidence.program.values[node.outputs[0]]
-        parts.append(backward(node.op, g, y, (x, alone), node.params)[0])
-        supports.append(backward(node.op, np.ones_like(g), y, (x, np.where(alone != 0, ones, 0)), node.params)[0] != 0)
-    text = "windows that overlap overwrite each other's gradient: add them (+=)"
-    pairs = list(zip(parts, supports, strict=True))
-    for order, cost in ((pairs, 0.5), (pairs[::-1], 0.55)):
-        kept = np.zeros_like(x)
-        for part, support in order:
-            kept = np.where(support, part, kept)
-        yield "overwritten", text, cost, kept

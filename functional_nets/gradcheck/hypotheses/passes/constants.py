@@ -12,7 +12,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import fitted, simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.runs import repeated
+from functional_nets.gradcheck.hypotheses.loops.runs import repeated
 from functional_nets.gradcheck.program import Values, gradient, is_real, rerun, walk
 
 MOST = 60

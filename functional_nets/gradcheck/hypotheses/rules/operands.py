@@ -9,7 +9,7 @@ import numpy as np
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.substitutes import in_place, near, substitutes
+from functional_nets.gradcheck.hypotheses.rules.substitutes import in_place, near, substitutes
 from functional_nets.gradcheck.program import entries, is_real, stretches
 
 PRODUCTS = {"mul", "div", "dot_general", "conv_general_dilated", "pow", "atan2"}

@@ -9,8 +9,8 @@ import numpy as np
 from functional_nets.backprop.rules import backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
-from functional_nets.gradcheck.hypotheses.functions import is_curved, regions, slope
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.rules.functions import is_curved, regions, slope
 from functional_nets.gradcheck.program import is_real
 
 PRODUCTS = {"mul", "dot_general", "conv_general_dilated"}

@@ -9,8 +9,8 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.loops import Entry, everywhere
-from functional_nets.gradcheck.hypotheses.runs import Runs, groups
+from functional_nets.gradcheck.hypotheses.loops.repeated import Entry, everywhere
+from functional_nets.gradcheck.hypotheses.loops.runs import Runs, groups
 from functional_nets.gradcheck.program import Node, Values, entries
 
 

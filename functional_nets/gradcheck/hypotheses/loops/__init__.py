@@ -1,0 +1,1 @@
+"""A line that runs several times, and values that are used several times."""
