@@ -125,6 +125,12 @@ def _limited(evidence: Evidence) -> Iterator[Hypothesis]:
         text = f"the gradient is clipped to [-{bound:g}, {bound:g}]"
         clipped = partial(_each, evidence, partial(np.clip, a_min=-bound, a_max=bound))
         yield Hypothesis("upstream", None, text, 0.8, None, clipped)
+    length = float(np.sqrt(sum(np.sum(np.square(given)) for given, _ in compared)))
+    whole = float(np.sqrt(sum(np.sum(np.square(right)) for _, right in compared)))
+    if whole and length < whole and abs(float(f"{length:.1g}") / (length or 1.0) - 1) < 1e-6:
+        text = f"the whole gradient is scaled to length {length:.4g}"
+        shorter = partial(_each, evidence, lambda right: right * length / whole)
+        yield Hypothesis("upstream", None, text, 0.1, None, shorter)
     text = "only the signs of the gradient are given"
     yield Hypothesis("upstream", None, text, 0.9, None, partial(_each, evidence, np.sign))
 

@@ -29,6 +29,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     together = groups(evidence)
     for runs in together:
         yield from _factors(evidence, runs.positions)
+    yield from _left_out(evidence, [runs.positions for runs in together])
     yield from _functions(evidence)
     for runs in together:
         yield from _upstream(evidence, runs.positions)
@@ -89,6 +90,21 @@ def _own_factors(evidence: Evidence, position: int) -> list[float]:
     own = [float(np.real(c).flat[0]) for c in fixed if np.size(c) and np.ptp(np.real(c)) == 0 and np.all(c != 0)]
     known = [f for c in own for f in (c, 1 / c, (1 - c) / c)]
     return [factor for factor in dict.fromkeys(known) if factor not in (0.0, 1.0)]
+
+
+def _left_out(evidence: Evidence, together: list[list[int]]) -> Iterator[Hypothesis]:
+    """The first or the last run of a loop: a range that ends one too early."""
+    longest = max((len(positions) for positions in together), default=0)
+    for run, name in ((-longest, "first"), (-1, "last")):
+        cut = [positions[run] for positions in together if len(positions) >= abs(run)]
+        if longest > 2 and cut:
+            text = f"the {name} step of this loop is left out: does the backward loop run as often as the forward one?"
+            silent = dict.fromkeys(cut, _nothing)
+            yield everywhere(evidence, silent, "missing_term", text, 0.7)
+
+
+def _nothing(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
+    return (None,) * len(node.inputs)
 
 
 def _scaled(place: int, factor: float) -> Entry:

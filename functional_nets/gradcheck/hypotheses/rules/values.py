@@ -67,7 +67,7 @@ def _changed(evidence: Evidence, number: int, uses: list[tuple[int, int]]) -> It
             text = f"this value v was overwritten by {name} before it was used here: keep a copy of v"
             first = min(p for p, _ in products)
             pulled = partial(evidence.pulled, delta, max(p for p, _ in products))
-            yield Hypothesis("mutated", first, text, 1.25, delta, pulled)
+            yield Hypothesis("mutated", first, text, 1.75, delta, pulled)
 
 
 def _others(evidence: Evidence, products: list[tuple[int, int]]) -> list[int]:
