@@ -13,3 +13,8 @@ def compile_each_program_once(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     os.environ["FUNCTIONAL_NETS_CACHE"] = str(tmp_path_factory.getbasetemp() / "programs")  # For what tests start.
+
+
+def pytest_addoption(parser):
+    """Adds an option for those who change the corpus of wrong gradients."""
+    parser.addoption("--all-cases", action="store_true", help="every case of scripts/gradcheck_cases (minutes)")

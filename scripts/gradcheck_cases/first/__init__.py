@@ -1,0 +1,1 @@
+"""Written before the catalogue was, and while it grew."""

@@ -1,0 +1,1 @@
+"""Written when the catalogue explained three unseen faults in four."""

@@ -1,0 +1,1 @@
+"""Written at the same time as the second set, by somebody else."""
