@@ -20,7 +20,8 @@ from functional_nets.gradcheck.program import (
 )
 from functional_nets.gradcheck.tangents import tangents
 
-PROBES = 3
+PROBES = 3  # Directions of each leaf.
+EQUATIONS = 8  # Projections in all, at least: weights are solved for.
 
 
 class Evidence:
@@ -154,7 +155,7 @@ class Evidence:
         return [
             (leaf, random.standard_normal(np.shape(self.reference[leaf])) / self.scales[leaf])
             for leaf in self.compared
-            for _ in range(PROBES)
+            for _ in range(max(PROBES, -(-EQUATIONS // len(self.compared))))
         ]
 
     @cached_property

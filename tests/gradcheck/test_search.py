@@ -141,7 +141,7 @@ def test_two_mistakes_on_different_leaves_are_both_found():
 
 
 def test_a_value_changed_in_place_before_it_is_used_is_named():
-    wrong = two_layers_gradient(X, T, hidden=lambda h: h**2)
+    wrong = two_layers_gradient(X, T, hidden=lambda h: h * (1 - h))
     cause = found(two_layers, DEEP, X, T, manual=wrong)
     assert (cause.mistake, cause.line) == ("mutated", line_of(two_layers, "tanh"))
 

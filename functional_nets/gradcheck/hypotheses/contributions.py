@@ -11,6 +11,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.rules.places import term as line_of_term
 
 MOST = 8  # Terms of a sum.
 SUMS = ("add", "sub", "add_any")
@@ -52,7 +53,7 @@ def _terms(evidence: Evidence, position: int) -> Iterator[Term]:
             if made is not None and evidence.program.nodes[made].op in SUMS and len(_uses(evidence, made)) == 1:
                 stack.append(made)
             else:
-                yield Term(number, np.asarray(entry), made if made in evidence.active else here)
+                yield Term(number, np.asarray(entry), line_of_term(evidence, number, here))
 
 
 def _uses(evidence: Evidence, position: int) -> list[tuple[int, int]]:
@@ -71,7 +72,7 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypo
     solved = evidence.solved(columns, np.sum(columns, axis=0))
     if solved is None:
         return
-    weights = [simple(float(weight)) for weight in solved]
+    weights = [simple(float(weight), rounding=evidence.rounding) for weight in solved]
     wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
     if len(wrong) < 2 or not all(plain for _, plain in weights):
         return
@@ -92,4 +93,5 @@ def _described(weights: list[float], what: str, first: float) -> tuple[str, str,
         return "overwritten", f"only one of {len(weights)} uses of this value is counted: add them all up (+=)", 0.6
     kind = "missing_term" if first == 0 else "sign" if first == -1 else "scale"
     alike = len({weight for weight in weights if weight != 1}) == 1
-    return kind, text, (0.8 if alike else 1.0) + (0.0 if first in (0, -1) else 0.3)
+    cost = (0.8 if alike else 1.0) + (0.0 if first in (0, -1) else 0.3)
+    return kind, text, cost - (0.1 if what == "term" else 0.0)

@@ -38,7 +38,7 @@ def _weighted(evidence: Evidence, position: int, number: int, right: Any, axis: 
         weights = evidence.solved(parts, np.sum(parts, axis=0))
     if weights is None or np.ptp(weights) < 1e-7:
         return
-    weights = np.array([simple(float(weight))[0] for weight in weights])
+    weights = np.array([simple(float(weight), rounding=evidence.rounding)[0] for weight in weights])
     delta = {number: right * sum(w * mask for w, mask in zip(weights, masks, strict=True)) - right}
     kind, at, text, cost = _described(weights, position, axis)
     factor = _factor(evidence, position) if cost > 1.5 else None

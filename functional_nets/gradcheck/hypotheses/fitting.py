@@ -55,11 +55,21 @@ def _off(evidence: Evidence, found: Sequence[Any]) -> np.ndarray:
         )
 
 
-def simple(number: float, others: Sequence[float] = ()) -> tuple[float, bool]:
-    """Returns the number that a person would have written, and whether there is one."""
+def simple(number: float, others: Sequence[float] = (), rounding: float = 0.0) -> tuple[float, bool]:
+    """Returns the number that a person would have written, and whether there is one.
+
+    Args:
+        number: What was solved for.
+        others: Numbers that the person had at hand.
+        rounding: The relative error of the gradient that it was solved from.
+    """
+    room = max(1e-6, 32 * rounding)
     nearest = [0.0, *others, *(sign * other for other in others for sign in (-1, 0.5, 2))]
     nearest += [round(number), round(2 * number) / 2, float(f"{number:.2g}")]
     for candidate in nearest:
-        if abs(number - candidate) <= 1e-6 * max(abs(number), abs(candidate)) or abs(number - candidate) < 1e-12:
+        if (
+            abs(number - candidate) <= room * max(abs(number), abs(candidate))
+            or abs(number - candidate) < 1e-12 + room - 1e-6
+        ):
             return float(candidate), True
     return number, False

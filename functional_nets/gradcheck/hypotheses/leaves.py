@@ -22,6 +22,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         yield from _clipped(evidence, leaf, position)
     yield from _exchanged(evidence)
     yield from _decayed(evidence)
+    yield from _penalised(evidence)
     yield from _averaged(evidence)
     yield from _limited(evidence)
 
@@ -174,6 +175,35 @@ def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:
 
         text = f"{rate:.6g} times {name} is added, as by weight decay, and the loss has no such term"
         yield Hypothesis("extra_term", _penalty(evidence, wrong[0]), text, 1.9, None, gradient)
+
+
+def _penalised(evidence: Evidence) -> Iterator[Hypothesis]:
+    """The penalty on some parameters taken for others, too, with the same constant: a bias, or an intercept alone."""
+    program = evidence.program
+    for position in evidence.active:
+        node = program.nodes[position]
+        if node.op not in ("square", "integer_pow", "mul") or len(set(node.inputs)) != 1:
+            continue
+        x, part = (
+            program.values[node.inputs[0]],
+            np.sum([e for e in evidence.entries(position) if e is not None], axis=0),
+        )
+        if not np.any(x) or np.shape(x) != np.shape(part):
+            continue
+        rate = float(np.vdot(x, part) / np.vdot(x, x))
+        if np.max(np.abs(part - rate * x)) > 1e-9 * np.max(np.abs(part)):
+            continue
+
+        def gradient(rate: float = rate) -> list[Any]:
+            """With the penalty on all elements of all leaves that are wrong, once."""
+            found = list(evidence.reference)
+            for leaf in evidence.wrong:
+                off = np.abs(evidence.given[leaf] - evidence.reference[leaf]) > 4 * evidence.tolerances[leaf]
+                found[leaf] = evidence.reference[leaf] + np.where(off, rate * program.values[program.leaves[leaf]], 0)
+            return found
+
+        text = f"the penalty here, {rate:.6g} times the parameter, is added for parameters that it does not hold"
+        yield Hypothesis("extra_term", position, text, 0.6, None, gradient)
 
 
 def _penalty(evidence: Evidence, leaf: int) -> int | None:

@@ -14,9 +14,9 @@ from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import groups
-from functional_nets.gradcheck.hypotheses.rules.factors import reader
 from functional_nets.gradcheck.hypotheses.rules.functions import regions, slope
-from functional_nets.gradcheck.program import Foreign, Node, Values, entries, gradient, walk
+from functional_nets.gradcheck.hypotheses.rules.places import reader
+from functional_nets.gradcheck.program import Foreign, Location, Node, Values, entries, gradient, walk
 
 Entry = Callable[[Node, Any, Values], tuple[Any, ...]]
 CLIPPED = {"tanh", "logistic", "relu", "max", "dot_general", "add"}
@@ -75,7 +75,11 @@ def _factors(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
                 )
                 scaled = dict.fromkeys(known, _scaled(place, factor))
                 found = everywhere(evidence, scaled, kind, f"{text}, {when}", cost + more)
-                yield found._replace(position=reader(evidence, known[-1])) if kind in ("sign", "scale") else found
+                if kind in ("sign", "scale"):
+                    found = found._replace(position=reader(evidence, known[-1]))
+                if factor == 0 and len(some) == count - 1:
+                    found = found._replace(kind="overwritten")
+                yield found
         for factor in _own_factors(evidence, positions[-1]):
             text = f"the gradient is {factor:.6g} times what it should be, each time this line runs"
             yield everywhere(evidence, dict.fromkeys(positions, _scaled(place, factor)), "scale", text, 1.0)
@@ -159,15 +163,17 @@ def _clipped(bound: float) -> Entry:
 
 def _functions(evidence: Evidence) -> Iterator[Hypothesis]:
     """A wrong derivative of the same function, whatever it is made of, at each of its runs."""
-    found = defaultdict(list)
+    found: dict[tuple[Location | None, tuple[str, ...]], list[Any]] = defaultdict(list)
     program = evidence.program
     for inside, x, y in regions(evidence):
         last = program.nodes[inside[0]]
         ops = tuple(program.nodes[p].op for p in inside)
         if last.where is not None and all(program.nodes[p].where == last.where for p in inside):
             found[last.where, ops].append((inside, x, y))
-    for runs in found.values():
-        if len(runs) < 2:
+            found[None, ops].append((inside, x, y))
+    for (where, ops), runs in found.items():
+        on_one_line = where is None and any(len(found[key]) == len(runs) for key in found if key[0] and key[1] == ops)
+        if len(runs) < 2 or on_one_line:
             continue
         slopes = [slope(evidence, inside, x, y) for inside, x, y in runs]
         if all(np.ptp(d) == 0 for d in slopes if np.size(d)):
@@ -178,8 +184,9 @@ def _functions(evidence: Evidence) -> Iterator[Hypothesis]:
             if mistake.function in (*names, EVERYWHERE):
                 cost = 0.35 if mistake.function != EVERYWHERE else 1.1 + mistake.rarity
                 make = _replaced(evidence, runs, slopes, mistake.formula)
-                text = mistake.text + ", each time this line runs"
-                yield Hypothesis(mistake.kind, runs[0][0][0], text, cost, None, make)
+                often = "each time this line runs" if where else "wherever there is such a function"
+                text = f"{mistake.text}, {often}"
+                yield Hypothesis(mistake.kind, runs[0][0][0], text, cost + (0.0 if where else 0.1), None, make)
 
 
 def _replaced(evidence: Evidence, runs: list[Any], slopes: list[Any], formula: Any) -> Callable[[], list[Any]]:

@@ -3,6 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from functional_nets.gradcheck.program import Node, Values, entries
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields what may have become of the contributions to a value, in each run of its line."""
     yield from _shared(evidence)
+    yield from _assigned_each_step(evidence)
     together = groups(evidence)
     for runs in together:
         yield from _reordered(evidence, runs.positions)
@@ -156,6 +158,21 @@ def _shared(evidence: Evidence) -> Iterator[Hypothesis]:
             for other in (a * b, a - b, b - a):
                 text = "the two contributions to this value's gradient are not added"
                 yield Hypothesis("missing_term", first, text, 1.6, {number: other - total})
+
+
+def _assigned_each_step(evidence: Evidence) -> Iterator[Hypothesis]:
+    """All wrong parameters' gradients assigned (=) in the loop over the steps, and not added up (+=)."""
+    leaves = evidence.program.leaves
+    uses = {leaf: sorted(evidence.uses.get(leaves[leaf], [])) for leaf in evidence.wrong}
+    if len(uses) < 2 or any(len(each) < 2 for each in uses.values()):
+        return
+    for end, cost in ((0, 0.35), (-1, 0.4)):
+        kept = {leaf: evidence.entries(each[end][0])[each[end][1]] for leaf, each in uses.items()}
+        delta = {leaves[leaf]: np.asarray(part) - evidence.reference[leaf] for leaf, part in kept.items()}
+        step = "first" if end == 0 else "last"
+        text = f"each of these gradients keeps only the {step} step's contribution: add them up (+=)"
+        first = min(each[0][0] for each in uses.values())
+        yield Hypothesis("overwritten", first, text, cost, delta, partial(evidence.pulled, delta, 0))
 
 
 def _support(evidence: Evidence, position: int, place: int) -> Any:

@@ -72,6 +72,18 @@ def _updated_early(evidence: Evidence) -> Iterator[Hypothesis]:
             ]
             return gradient(program, walk(program, evidence.active, values=values))
 
+        def everywhere(theta: Any, leaf: int = leaf, number: int = number) -> list[Any]:
+            changed = at(evidence, {number: program.values[number] - float(np.ravel(theta)[0]) * evidence.given[leaf]})
+            return [
+                new if n in evidence.wrong else right
+                for n, (new, right) in enumerate(zip(changed, evidence.reference, strict=True))
+            ]
+
+        again = fitted(evidence, everywhere, [0.0])
+        if again is not None and abs(again[0]) > 1e-9:
+            rate = simple(float(again[0]))[0]
+            text = f"{evidence.paths[leaf]} had made its step (learning rate {rate:g}) when this gradient was computed"
+            yield Hypothesis("stale", None, text, 1.05, None, partial(everywhere, rate))
         found = fitted(evidence, moved, [0.0])
         if found is not None and abs(found[0]) > 1e-9:
             rate = simple(float(found[0]))[0]

@@ -14,6 +14,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.rules.forgotten import close, literals, named
+from functional_nets.gradcheck.hypotheses.rules.places import reader, term
 from functional_nets.gradcheck.hypotheses.rules.reductions import stretched_axes
 from functional_nets.gradcheck.program import Node, is_real
 
@@ -74,16 +75,27 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
 
     if rounded == 0 and _constant_factor(evidence, node) and _inside_choice(evidence, position):
         return hypothesis("wrong_mask", "the gradient of one piece of this function is left out: it is not 0", 0.2)
+    if rounded == 0 and node.op == "mul" and node.inputs[0] == node.inputs[1]:
+        return hypothesis("scale", "the derivative of a square is twice its root; the factor 2 is missing", 0.2)
+    if rounded == 0 and node.op in ("add", "sub") and not np.shape(evidence.program.values[node.outputs[0]]):
+        text = "this term of the loss has no part in the gradient: add its contribution"
+        return hypothesis("missing_term", text, 0.2)._replace(position=term(evidence, number, position))
     if rounded == 0:
         return hypothesis(*_missing(evidence, position, place))
     if rounded == -1:
-        own = node.op == "neg" or (node.op == "sub" and place == 1) or _negative(evidence, node)
+        own = (
+            (node.op == "neg" and not _inside_function(evidence, node))
+            or (node.op == "sub" and place == 1)
+            or _negative(evidence, node)
+        )
         text = "the sign is flipped: the minus here is left out" if own else "the sign is flipped: negate it"
         falling = (node.op == "div" and place == 1) or node.op in ("rsqrt", "cos", "acos")
         falling = falling or (node.op == "integer_pow" and node.params["y"] < 0)
-        cost = 0.3 if own else 0.4 if falling else 0.5 if node.op == "sub" else 0.8 + _far(evidence, position, place)
+        cost = 0.3 if own else 0.4 if falling else 0.5 if node.op == "sub" else 0.9
         # Of two minus signs on one path, people forget the one that stands before the loss.
-        return hypothesis("sign", text, cost - 0.1 * position / len(evidence.program.nodes))
+        found = hypothesis("sign", text, cost - 0.2 * position / len(evidence.program.nodes))
+        scalar = node.op == "add" and not np.shape(evidence.program.values[node.outputs[0]])
+        return found._replace(position=term(evidence, number, position)) if scalar else found
     reduced = _reduced_size(evidence, node, place)
     shared = node.op == "broadcast_in_dim" or bool(stretched_axes(evidence, node, place))
     if shared and reduced > 1 and close(rounded, 1 / reduced):
@@ -105,7 +117,7 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         cost = 1.0 if natural else 0.15
         return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", cost)
     cost = 1.05 + _far(evidence, position, place) + (0.0 if natural else 3.0)
-    if _constant_factor(evidence, node) and _inside_choice(evidence, position):
+    if _constant_factor(evidence, node) and _inside_choice(evidence, position) and not _bent(evidence, node):
         text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
         return hypothesis("wrong_derivative", text, 0.3)
     if literal is not None:
@@ -121,19 +133,6 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         return hypothesis("scale", text + f"the factor {literal} here is missing", cost)
     how = "multiplied by {0} once too often, or not divided by it" if rounded > 1 else "divided by {0} once too often"
     return hypothesis("scale", text + how.format(name), cost)
-
-
-LAYOUT = {"slice", "split", "reshape", "squeeze", "transpose", "concatenate", "convert_element_type", "copy", "gather"}
-
-
-def reader(evidence: Evidence, position: int) -> int:
-    """Returns the operation that computes with a node's output, where the node itself only moves numbers about."""
-    while evidence.program.nodes[position].op in LAYOUT:
-        uses = [p for n in evidence.program.nodes[position].outputs for p, _ in evidence.uses.get(n, [])]
-        if not uses:
-            break
-        position = min(uses)
-    return position
 
 
 def _missing(evidence: Evidence, position: int, place: int) -> tuple[str, str, float]:
@@ -190,6 +189,26 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
         if first != 1 and any(close(factor, c) for c in (first / (1 - first), 1 / first - 1)):
             return f"{first:g}, for which 1 - {first:g} stands," if node.op == "mul" else f"1/{first:g}"
     return None
+
+
+def _inside_function(evidence: Evidence, node: Node) -> bool:
+    """Whether a minus belongs to a function's formula, as that of a sigmoid's exp(-x) does."""
+    return all(evidence.program.nodes[p].op in ("exp", "logistic") for p, _ in evidence.uses.get(node.outputs[0], []))
+
+
+def _bent(evidence: Evidence, node: Node) -> bool:
+    """Whether what a node multiplies by a constant is a curved function, and not the variable of a straight piece."""
+    numbers = [n for n in node.inputs if n in evidence.reach]
+    while numbers:
+        made = evidence.made.get(numbers.pop())
+        if made is None:
+            continue
+        before = evidence.program.nodes[made]
+        if before.op in ("abs", "square", "integer_pow", "exp", "log", "expm1", "sqrt"):
+            return True
+        if before.op in ("add", "sub", "neg"):
+            numbers += [n for n in before.inputs if n in evidence.reach]
+    return False
 
 
 def _negative(evidence: Evidence, node: Node) -> bool:

@@ -59,7 +59,7 @@ def _combinations(evidence: Evidence, x: int, position: int, p: Any) -> Iterator
         solved = evidence.solved(columns, right)
         if solved is None or not np.all(np.isfinite(solved)) or np.any(np.abs(solved) < 1e-9):
             continue
-        rounded = [simple(float(c))[0] for c in solved]
+        rounded = [simple(float(c), rounding=evidence.rounding)[0] for c in solved]
         instead = sum((c * k for c, (_, k) in zip(rounded, terms, strict=True)), np.zeros_like(g))
         names = " + ".join(f"{c:.4g}·{name}" for c, (name, _) in zip(rounded, terms, strict=True))
         kind, text, cost = "wrong_derivative", f"for the gradient g of the logits stands {names}", 1.1

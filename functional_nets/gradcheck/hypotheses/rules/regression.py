@@ -43,7 +43,7 @@ def _slopes(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iter
                 solved = evidence.solved(columns, right)
                 if solved is None or np.max(np.abs(solved)) > LARGEST:
                     continue
-                (a, plain), (b, plain_b) = (simple(float(c)) for c in (*solved, 0.0)[:2])
+                (a, plain), (b, plain_b) = (simple(float(c), rounding=evidence.rounding) for c in (*solved, 0.0)[:2])
                 if a == 0 or (name == "y'" and b == 0):
                     break
                 text = f"the slope of this function y(x) is taken to be {_formula(a, b, name)}, which it is not"
@@ -102,7 +102,7 @@ def _factors(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         solved = evidence.solved(columns, columns[0])
         if solved is None or np.max(np.abs(solved)) > LARGEST:
             continue
-        (a, plain), (b, plain_b) = (simple(float(c)) for c in solved)
+        (a, plain), (b, plain_b) = (simple(float(c), rounding=evidence.rounding) for c in solved)
         if b != 0:
             text = f"the rule wants the other factor k of this product; here {_formula(a, b, 'k')} stands for it"
             cost = 1.15 if plain and plain_b else 1.7

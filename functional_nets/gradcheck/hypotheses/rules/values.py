@@ -65,9 +65,12 @@ def _changed(evidence: Evidence, number: int, uses: list[tuple[int, int]]) -> It
                 delta[own] = delta.get(own, 0) + (new - right)
         if delta:
             text = f"this value v was overwritten by {name} before it was used here: keep a copy of v"
+            kind = "mutated"
+            if name in ("v²", "√v", "2 v", "v/2"):
+                kind, text = "wrong_operand", f"where the value v belongs stands {name}: was it changed in place?"
             first = min(p for p, _ in products)
             pulled = partial(evidence.pulled, delta, max(p for p, _ in products))
-            yield Hypothesis("mutated", first, text, 1.75, delta, pulled)
+            yield Hypothesis(kind, first, text, 1.75, delta, pulled)
 
 
 def _others(evidence: Evidence, products: list[tuple[int, int]]) -> list[int]:
