@@ -1,9 +1,9 @@
 """Time this package and PyTorch alternately, in one go: `python scripts/benchmark.py`.
 
 Each round starts a process of ours and one of each of the peer's loops, one after the other, so that whatever
-else the machine does meets them alike. A ratio is the peer's fastest loop over ours: the median of the rounds,
-with the lowest and the highest. Seconds are medians, too; those of an epoch are without compiling, the first
-epoch of each process left out. Needs the extra `bench` (PyTorch).
+else the machine does meets them alike. A ratio is the time of the round's fastest loop of the peer by ours: the
+median of the rounds, with the lowest and the highest. Seconds are medians, too; those of an epoch are without
+compiling, the first epoch of each process left out. Needs the extra `bench` (PyTorch).
 
 Other programs on the machine slow both sides, and not alike: two threads that wait for each other lose more. Each
 round therefore waits for quiet, for `--patience` seconds at most. Of each process it is kept what share of the
@@ -53,10 +53,20 @@ class Workload(NamedTuple):
     each: int = 1
 
 
-def loops(task: str, *, epochs: int = 3) -> dict[str, Words]:
-    """Returns the peer's two fast ways to train."""
-    words = [task, "--epochs", str(epochs)]
-    return {"tensor": words, "compile": [*words, "--compile"]}
+PASSIVE = ", passive"
+"""Ends the name of a loop whose waiting threads sleep: slower on a quiet machine, ten times faster on a busy one."""
+
+
+def loops(task: str, *options: str, epochs: int = 3) -> dict[str, Words]:
+    """Returns the peer's loop over what is in memory, with threads that wait in two ways."""
+    words = [task, "--epochs", str(epochs), *options]
+    name = options[-1].removeprefix("--") if options else "tensor"
+    return {name: words, name + PASSIVE: words}
+
+
+def compiled(task: str) -> dict[str, Words]:
+    """Returns the fast loops, `torch.compile` among them."""
+    return {**loops(task), "compile": [task, "--epochs", "3", "--compile"]}
 
 
 WORKLOADS = {
@@ -64,22 +74,22 @@ WORKLOADS = {
     "xor_population": Workload(
         "XOR, population of 1,000, a network", ["xor_population"], {"eager": ["xor"]}, each=1000
     ),
-    "mnist": Workload("784-50-10, batch 100, epoch", ["mnist", "--epochs", "4"], loops("mnist")),
-    "fashion_mnist": Workload("784-512-512-10, batch 64, epoch", ["fashion_mnist"], loops("fashion_mnist")),
+    "mnist": Workload("784-50-10, batch 100, epoch", ["mnist", "--epochs", "4"], compiled("mnist")),
+    "fashion_mnist": Workload("784-512-512-10, batch 64, epoch", ["fashion_mnist"], compiled("fashion_mnist")),
     "bfloat16": Workload(
-        "the same, products in bfloat16", ["fashion_mnist", "--precision", "bfloat16"], loops("fashion_mnist")
+        "the same, products in bfloat16", ["fashion_mnist", "--precision", "bfloat16"], compiled("fashion_mnist")
     ),
-    "lenet": Workload("LeNet, batch 64, epoch", ["lenet"], loops("lenet")),
+    "lenet": Workload("LeNet, batch 64, epoch", ["lenet"], compiled("lenet")),
     "dataset": Workload(
         "784-512-512-10, the notebooks' way of loading, epoch",
         ["fashion_mnist"],
-        {"dataset": ["fashion_mnist", "--epochs", "2", "--loader", "dataset"]},
+        loops("fashion_mnist", "--loader", "dataset", epochs=2),
     ),
     "process_xor": Workload("whole process, `experiments.xor`", ["xor"], {"eager": ["xor"]}, whole=True),
     "process_mnist": Workload(
         "whole process, MNIST, 17 epochs of 600 steps",
         ["mnist", "--epochs", str(MNIST_EPOCHS)],
-        {"tensor": loops("mnist", epochs=MNIST_EPOCHS)["tensor"]},
+        loops("mnist", epochs=MNIST_EPOCHS),
         whole=True,
     ),
 }
@@ -128,9 +138,9 @@ def run(words: Words, environment: dict[str, str] | None = None) -> Finished:
     return Finished(lines[-1], seconds, usage.ru_maxrss * kilobyte / 1e6, max(0.0, all_busy - own))
 
 
-def epochs(words: Words) -> dict[str, Any]:
+def epochs(words: Words, environment: dict[str, str] | None = None) -> dict[str, Any]:
     """Returns the median epoch of a process that prints its seconds, and what else it measured."""
-    finished = run(words)
+    finished = run(words, environment)
     printed = json.loads(finished.line)
     warm = printed["seconds"][1:] or printed["seconds"]
     return {**measured(finished), "seconds": median(warm), "compile": printed.get("compile_seconds")}
@@ -172,7 +182,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             for loop, words in workload.peers.items():
                 if loop == "compile" and number:
                     continue  # It compiles for longer than it trains, and its rank shows in one round.
-                found[loop].append(peer_side(workload, [*peer, *words]))
+                found[loop].append(peer_side(workload, [*peer, *words], passive=loop.endswith(PASSIVE)))
     kept = {"title": workload.title, "each": workload.each, "whole": workload.whole}
     return {**kept, "rounds": found, "cold": cold}
 
@@ -186,9 +196,10 @@ def our_side(workload: Workload, cache: Path, data: Path) -> Callable[[], dict[s
     return lambda: epochs([sys.executable, str(OURS), *workload.ours, "--data", str(data)])
 
 
-def peer_side(workload: Workload, words: Words) -> dict[str, Any]:
+def peer_side(workload: Workload, words: Words, *, passive: bool) -> dict[str, Any]:
     """Runs one of the peer's loops once."""
-    return measured(run(words)) if workload.whole else epochs(words)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} if passive else None
+    return measured(run(words, environment)) if workload.whole else epochs(words, environment)
 
 
 GROWTH = {
@@ -251,6 +262,12 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
+def keep(result: dict[str, Any], path: Path | None) -> None:
+    """Writes what has been measured so far: a run of an hour may be stopped."""
+    if path:
+        path.write_text(json.dumps(result, indent=1) + "\n")
+
+
 def main() -> None:
     """Measures and prints the tables."""
     arguments = parse()
@@ -258,12 +275,15 @@ def main() -> None:
         print(table(json.loads(arguments.table.read_text())))
         return
     before = machine()
-    result = {"workloads": {name: measure(name, arguments) for name in arguments.only}}
-    result["growth"] = growth(arguments) if arguments.growth else {}
+    result: dict[str, Any] = {"workloads": {}, "growth": {}, "machine": before}
+    for name in arguments.only:
+        result["workloads"][name] = measure(name, arguments)
+        keep(result, arguments.json)
+    if arguments.growth:
+        result["growth"] = growth(arguments)
     after = machine()  # The greater of the two: other programs may have disturbed one of them.
     result["machine"] = {key: max(value, after[key]) if "flop" in key else value for key, value in before.items()}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    keep(result, arguments.json)
     print(table(result))
 
 

@@ -1,7 +1,7 @@
 """What `scripts/benchmark.py` has measured, as the README's tables."""
 
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 # Floating-point operations of an epoch of 60,000 images: 2 a weight forward and 4 back, but 2 in the first layer,
 # whose input needs no gradient.
@@ -15,34 +15,29 @@ DISTURBED = 0.1
 """Share of the machine that others may take in a round that counts."""
 
 
-def fastest(workload: dict[str, Any]) -> str:
-    """Returns the name of the peer's loop with the least time, of all rounds."""
-    loops = [name for name in workload["rounds"] if name != "ours"]
-    return min(loops, key=lambda name: min(each["seconds"] for each in workload["rounds"][name]))
+class Pair(NamedTuple):
+    """What a round has measured: of ours, and of the peer's loop that was fastest in it."""
+
+    ours: dict[str, float]
+    peer: dict[str, float]
+    loop: str
 
 
-def counted(workload: dict[str, Any]) -> list[int]:
+def pairs(workload: dict[str, Any]) -> list[Pair]:
     """Returns the rounds in which nobody disturbed either side; all, if there is none."""
-    ours, peer = workload["rounds"]["ours"], workload["rounds"][fastest(workload)]
-    pairs = list(zip(ours, peer, strict=False))
-    calm = [number for number, pair in enumerate(pairs) if max(each["others"] for each in pair) <= DISTURBED]
-    return calm or list(range(len(pairs)))
-
-
-def side(workload: dict[str, Any], name: str) -> list[dict[str, float]]:
-    """Returns what the rounds that count have measured of ours or of one of the peer's loops."""
-    return [workload["rounds"][name][number] for number in counted(workload)]
+    rounds = dict(workload["rounds"])
+    ours = rounds.pop("ours")
+    every = []
+    for number, own in enumerate(ours):
+        loops = {loop: measured[number] for loop, measured in rounds.items() if number < len(measured)}
+        loop = min(loops, key=lambda name: loops[name]["seconds"])
+        every.append(Pair(own, loops[loop], loop))
+    return [pair for pair in every if max(pair.ours["others"], pair.peer["others"]) <= DISTURBED] or every
 
 
 def middle(rounds: list[dict[str, float]], key: str = "seconds") -> float:
     """Returns the median of what the rounds measured."""
     return median(each[key] for each in rounds)
-
-
-def ratios(workload: dict[str, Any]) -> list[float]:
-    """Returns, of each round, the peer's time by ours, in rising order."""
-    pairs = zip(side(workload, fastest(workload)), side(workload, "ours"), strict=True)
-    return sorted(peer["seconds"] / (ours["seconds"] / workload["each"]) for peer, ours in pairs)
 
 
 def seconds(value: float) -> str:
@@ -60,15 +55,17 @@ def times(value: float) -> str:
 
 def line(workload: dict[str, Any]) -> str:
     """Returns one row: ours, the peer's fastest, the ratio and its spread, compile time and memory."""
-    loop, spread = fastest(workload), ratios(workload)
-    ours, peer = side(workload, "ours"), side(workload, loop)
+    counted = pairs(workload)
+    ours, peer = [pair.ours for pair in counted], [pair.peer for pair in counted]
+    spread = sorted(pair.peer["seconds"] / (pair.ours["seconds"] / workload["each"]) for pair in counted)
     compiling = "" if workload["whole"] else seconds(middle(ours, "compile"))
     if workload["cold"]:
         compiling = f"cold cache {seconds(workload['cold']['seconds'])} in all"
     memory = " / ".join(f"{middle(rounds, 'megabytes'):.0f}" for rounds in (ours, peer))
     disturbed = max(each["others"] for each in (*ours, *peer))
+    loops = " or ".join(sorted({pair.loop for pair in counted}))
     return (
-        f"| {workload['title']} | {seconds(middle(ours) / workload['each'])} | {seconds(middle(peer))} ({loop}) "
+        f"| {workload['title']} | {seconds(middle(ours) / workload['each'])} | {seconds(middle(peer))} ({loops}) "
         f"| **{times(median(spread))}** ({times(spread[0])} to {times(spread[-1])}) "
         f"| {len(spread)}, {disturbed:.0%} | {compiling} | {memory} |"
     )
@@ -80,11 +77,11 @@ def rates(result: dict[str, Any]) -> str:
     text = ", ".join(
         f"{machine[f'{name}_flop_per_second'] / 1e9:.0f} GFLOP/s in {name}" for name in ("float32", "bfloat16")
     )
+    limits = {name: work / machine["float32_flop_per_second"] for name, work in PRODUCTS.items()}
+    measured = {name: result["workloads"][name] for name in PRODUCTS if name in result["workloads"]}
     shares = [
-        f"{result['workloads'][name]['title']}: "
-        f"{work / machine['float32_flop_per_second'] / middle(side(result['workloads'][name], 'ours')):.0%}"
-        for name, work in PRODUCTS.items()
-        if name in result["workloads"]
+        f"{workload['title']}: {limits[name] / middle([pair.ours for pair in pairs(workload)]):.0%}"
+        for name, workload in measured.items()
     ]
     share = f" Share of the float32 rate that an epoch reaches: {'; '.join(shares)}." if shares else ""
     return f"{machine['cpu']}, {machine['cores']} cores: {text} in large matrix products.{share}"
