@@ -31,7 +31,8 @@ WORTH_SAYING = 0.35  # Causes that much more far-fetched than the best one are n
 STRICT = False  # Whether an error in the search itself is raised; the project's own tests want it.
 
 STAGES = (
-    (leaves, factors, functions, normalisers, reductions, fused, choices, examples, contributions),
+    (leaves, factors, functions, normalisers, reductions, choices),
+    (fused, contributions, examples),
     (operands, regression, values, convolutions),
     (shares,),
     (repeated,),
@@ -41,7 +42,7 @@ STAGES = (
 )
 
 
-QUICK = STAGES[:4]
+QUICK = STAGES[:5]
 
 Signed = tuple[Hypothesis, np.ndarray]
 
