@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.precision import SAFETY, reach
@@ -241,6 +240,8 @@ def _bounded(matrix: np.ndarray, target: np.ndarray, owners: np.ndarray) -> np.n
     shares = np.equal.outer(np.arange(count), owners).astype(float)
     upper = np.concatenate([matrix / size, np.zeros((len(target), count))], axis=1)
     rows = np.concatenate([upper, SUM_TO_ONE * np.concatenate([shares, np.eye(count)], axis=1)])
+    from scipy.optimize import nnls  # Half a second of importing, for gradients at a kink alone.
+
     weights = nnls(rows, np.concatenate([target / size, np.full(count, SUM_TO_ONE)]))[0][: len(owners)]
     return weights / np.maximum(shares @ weights, 1.0)[owners]
 

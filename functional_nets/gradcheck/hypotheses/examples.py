@@ -11,6 +11,7 @@ from functional_nets.gradcheck.hypotheses.fitting import simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
 MOST = 64  # Examples for which one backward pass each is made.
+LARGEST = 3_000_000  # Numbers that these passes give.
 EQUATIONS = 4000  # Elements of the gradient that are compared; the whole is, once the weights are found.
 
 
@@ -32,7 +33,8 @@ def _weighted(evidence: Evidence, position: int, number: int, right: Any, axis: 
     masks = [_one(right.ndim, axis, count, index) for index in range(count)]
     parts = [evidence.signature({number: right * mask}) for mask in masks]
     if count > len(evidence.target) - 2 or evidence.solved(parts, np.sum(parts, axis=0)) is None:
-        if sum(np.size(evidence.given[leaf]) for leaf in evidence.compared) < count + 4:
+        sizes = sum(np.size(evidence.given[leaf]) for leaf in evidence.compared)
+        if not count + 4 <= sizes <= LARGEST / count:
             return
         weights = _by_all_elements(evidence, position, number, right, masks)
     else:
@@ -71,7 +73,6 @@ def _stopped(evidence: Evidence, number: int) -> bool:
 
 def _by_all_elements(evidence: Evidence, position: int, number: int, right: Any, masks: list[Any]) -> Any:
     """Least squares with every element of the gradient as an equation, where the projections are too few."""
-
     sizes = sum(np.size(evidence.given[leaf]) for leaf in evidence.compared)
     chosen = np.random.default_rng(3).permutation(sizes)[:EQUATIONS]
 

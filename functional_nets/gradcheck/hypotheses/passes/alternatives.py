@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
 
+from functional_nets.backprop.special import erf
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import repeated
