@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="the gradient to test, grad(params, *args) -> a tree like params; without it, jax.grad is tested",
     )
     parser.add_argument("--inputs", metavar="FILE.npz", required=True, type=Path, help="params and args, as above")
+    parser.add_argument("--order", type=int, choices=(1, 2), default=1, help="2 checks the second derivative, too")
+    parser.add_argument("--forward", action="store_true", help="check forward mode, jax.jvp, too")
+    parser.add_argument("--batched", action="store_true", help="check that jax.vmap of the gradient is that of each")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     try:
         options = parser.parse_args(argv)
@@ -47,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         manual = function(options.manual) if options.manual else None
         from functional_nets.gradcheck import check
 
-        report = check(loss, params, *args, manual=manual)
+        report = check(
+            loss, params, *args,
+            manual=manual, order=options.order, forward=options.forward, batched=options.batched,
+        )  # fmt: skip
     except (BadInputError, ValueError, TypeError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2

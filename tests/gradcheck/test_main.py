@@ -57,6 +57,12 @@ def test_the_status_says_whether_the_gradient_is_right(here, capsys, manual, sta
     assert shown.err == ""
 
 
+def test_the_other_witnesses_can_be_asked_for(here, capsys):
+    words = ["their_model:loss", "--inputs", "inputs.npz"]
+    assert main([*words, "--order", "2", "--forward", "--batched", "--json"]) == 0
+    assert {"second order", "forward mode", "vmap"} <= set(json.loads(capsys.readouterr().out)["witnesses"])
+
+
 def test_json_is_the_report(here, capsys):
     assert main(["their_model:loss", "--manual", "their_model:wrong", "--inputs", "inputs.npz", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
