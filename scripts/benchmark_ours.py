@@ -8,6 +8,7 @@ Prints one JSON line: the seconds of each epoch (or of all steps), without compi
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # The checkout, whether it is installed or not.
 
 from experiments.xor import LABELS, NOTEBOOK_PARAMS, X
 from functional_nets import data, models, nn, training
