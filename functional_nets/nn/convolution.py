@@ -43,18 +43,20 @@ def _correlate_native(x: Array, kernel: Array) -> Array:
 def _correlate_slices(x: Array, kernel: Array) -> Array:
     """The same as a matrix product: row (i, j) of `patches` holds what the kernel sees at (i, j)."""
     kernel_height, kernel_width, _, outputs = kernel.shape
-    height, width = x.shape[1] - kernel_height + 1, x.shape[2] - kernel_width + 1
-    patches = jnp.concatenate(
-        [
-            x[:, row : row + height, column : column + width]
-            for row in range(kernel_height)
-            for column in range(kernel_width)
-        ],
-        axis=-1,
-    )
+    patches = jnp.concatenate(_shifted(x, kernel_height, kernel_width), axis=-1)
     # Products of a narrow type are summed in float32 and rounded once, as the native convolution does.
     wide = jnp.promote_types(x.dtype, jnp.float32)
     return jnp.matmul(patches, kernel.reshape(-1, outputs), preferred_element_type=wide).astype(x.dtype)
+
+
+def _shifted(x: Array, kernel_height: int, kernel_width: int) -> list[Array]:
+    """What each place of the kernel sees, row by row: the images, whose sides are axes 1 and 2, shifted and cut."""
+    height, width = x.shape[1] - kernel_height + 1, x.shape[2] - kernel_width + 1
+    return [
+        x[:, row : row + height, column : column + width]
+        for row in range(kernel_height)
+        for column in range(kernel_width)
+    ]
 
 
 def max_pool2d(x: Float[Array, "batch height width channels"], size: int = 2) -> Float[Array, "..."]:
@@ -114,13 +116,9 @@ def _correlate_images_last(params: Mapping[str, Array], x: Array, product_dtype:
     kernel_height, kernel_width, inputs, outputs = w.shape
     x = x.astype(product_dtype or w.dtype)
     height, width, batch = x.shape[1] - kernel_height + 1, x.shape[2] - kernel_width + 1, x.shape[3]
-    seen = jnp.concatenate(
-        [
-            x[:, row : row + height, column : column + width]
-            for row in range(kernel_height)
-            for column in range(kernel_width)
-        ]
-    ).reshape(kernel_height * kernel_width * inputs, height * width * batch)
+    seen = jnp.concatenate(_shifted(x, kernel_height, kernel_width)).reshape(
+        kernel_height * kernel_width * inputs, height * width * batch
+    )
     wide = jnp.promote_types(x.dtype, jnp.float32)
     product = jnp.matmul(w.astype(x.dtype).reshape(-1, outputs).T, seen, preferred_element_type=wide)
     return product.astype(x.dtype).astype(w.dtype).reshape(outputs, height, width, batch) + b[:, None, None, None]
