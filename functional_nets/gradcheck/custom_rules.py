@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -132,7 +133,7 @@ class _Rule:
         except (TypeError, ValueError, NotImplementedError) as error:
             return self._refused(error)
         finite = [i for i, leaf in enumerate(given) if not np.all(np.isfinite(leaf))]
-        evaluate = [lambda x, n=n: self._value(n, x) for n in range(len(self.params))]  # type: ignore[misc]
+        evaluate = [partial(self._value, n) for n in range(len(self.params))]
         judgement = judge(program, given, self.paths, self.precision, evaluate=evaluate)
         notes = [*program.notes, *judgement.notes]
         if finite:
@@ -199,7 +200,7 @@ class _Rule:
     def _witnesses(self, judgement: Judgement) -> dict[str, float]:
         """Whether the function's values, which know no rule, have the slope of the walk."""
         agree = all(
-            agrees(lambda x, n=n: self._value(n, x), value, slope)  # type: ignore[misc]
+            agrees(partial(self._value, n), value, slope)
             for n, (value, slope) in enumerate(zip(self.reals, judgement.evidence.reference, strict=True))
         )
         return {"finite differences": 0.0 if agree else float("inf")}
@@ -210,7 +211,7 @@ class _Rule:
         program = judgement.evidence.program
         if flat != judgement.wrong or active_nodes(program, [program.leaves[n] for n in flat]) == []:
             return None
-        if not all(agrees(lambda x, n=n: self._value(n, x), self.reals[n], 0.0 * self.reals[n]) for n in flat):  # type: ignore[misc]
+        if not all(agrees(partial(self._value, n), self.reals[n], 0.0 * self.reals[n]) for n in flat):
             return None
         names = ", ".join(self.paths[n] for n in flat)
         return (
@@ -276,7 +277,7 @@ def _names(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(to_float64(tuple(args))):
         if is_real(leaf):
-            place = path[0].idx  # type: ignore[attr-defined]
+            place = path[0].idx  # type: ignore[attr-defined]  # Of a tuple: JAX types a path's keys as Any key.
             own = [known[place] if place < len(known) and known != ["args"] else f"arg{place}"]
             rest = jax.tree_util.keystr(path[1:], simple=True, separator="/")
             found.append("/".join([*own, *([rest] if rest else [])]))

@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,8 +21,23 @@ from functional_nets.gradcheck.program import (
 )
 from functional_nets.gradcheck.tangents import tangents
 
+Found = TypeVar("Found")
+
 PROBES = 3  # Directions of each leaf.
 EQUATIONS = 8  # Projections in all, at least: weights are solved for.
+
+
+def once(function: Callable[["Evidence"], Found]) -> Callable[["Evidence"], Found]:
+    """Has a function of the evidence answer from memory when it is asked again: several hypotheses ask the same."""
+    known: WeakKeyDictionary[Evidence, Found] = WeakKeyDictionary()
+
+    @wraps(function)
+    def asked(evidence: Evidence) -> Found:
+        if evidence not in known:
+            known[evidence] = function(evidence)
+        return known[evidence]
+
+    return asked
 
 
 class Evidence:

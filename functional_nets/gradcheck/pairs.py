@@ -30,11 +30,11 @@ def habits(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[Hypothesis]
             yield Hypothesis(kind, first.position, words, first.cost + 0.2, _sum([h for h, _ in several]), None)
 
 
-def added(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[tuple[Hypothesis, Hypothesis]]:
-    """Yields pairs of mistakes at places that do not feel each other, whose errors add up to the one seen."""
+def added(evidence: Evidence, signed: Sequence[Signed]) -> list[Hypothesis]:
+    """Returns mistakes whose errors, with that of another one, add up to the error seen, the most plausible first."""
     kept = _distinct(evidence, signed)
     if len(kept) < 2:
-        return
+        return []
     matrix = np.stack([signature for _, signature in kept])
     scale = np.max(np.abs(evidence.target)) or 1.0
     weights = np.random.default_rng(1).standard_normal(matrix.shape[1]) / scale
@@ -48,7 +48,7 @@ def added(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[tuple[Hypoth
         for j in order[a : min(b, a + 50)]:
             if i < j and evidence.matches(matrix[i] + matrix[j], 1e-7):
                 found.append((kept[i][0], kept[j][0]))
-    yield from sorted(found, key=lambda pair: pair[0].cost + pair[1].cost)[:FIRST]
+    return [first for first, _ in sorted(found, key=lambda pair: pair[0].cost + pair[1].cost)[:FIRST]]
 
 
 def _distinct(evidence: Evidence, signed: Sequence[Signed]) -> list[Signed]:
@@ -78,7 +78,7 @@ def partial_explanations(evidence: Evidence, signed: Sequence[Signed]) -> list[H
 def firsts(evidence: Evidence, signed: Sequence[Signed]) -> list[Hypothesis]:
     """Returns mistakes that may be one of two, the most promising first."""
     some = partial_explanations(evidence, signed)
-    some += [one for pair in added(evidence, signed) for one in pair[:1]]
+    some += added(evidence, signed)
     return list({id(hypothesis): hypothesis for hypothesis in some}.values())
 
 

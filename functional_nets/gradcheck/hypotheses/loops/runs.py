@@ -4,7 +4,7 @@ import itertools
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.evidence import Evidence, once
 
 Key = tuple[Any, ...]
 
@@ -49,6 +49,7 @@ def slots(evidence: Evidence) -> dict[Key, list[int]]:
     }
 
 
+@once
 def keyed(evidence: Evidence) -> dict[Key, list[int]]:
     """Returns all operations by key.
 

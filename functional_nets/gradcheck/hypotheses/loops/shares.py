@@ -50,21 +50,21 @@ def _subsets(evidence: Evidence, together: list[Runs]) -> Iterator[Hypothesis]:
         seen.add(key)
         for size in (len(places) - 1, 2):
             for dropped in itertools.combinations(places, size):
-                zeros: dict[int, Entry] = {}
+                silent: dict[int, set[int]] = defaultdict(set)
                 for runs, place in dropped:
                     for p in runs.positions:
-                        zeros[p] = _without((*getattr(zeros.get(p), "places", ()), place))
+                        silent[p].add(place)
+                zeros = {p: _without(frozenset(these)) for p, these in silent.items()}
                 kind, text = "overwritten", "of this value's {} uses in each step only {} is counted: add them up (+=)"
                 text = text.format(len(places), "one" if size == len(places) - 1 else len(places) - size)
                 kept = [runs for runs, place in places if (runs, place) not in dropped]
                 yield everywhere(evidence, zeros, kind, text, 0.9)._replace(position=kept[0].positions[-1])
 
 
-def _without(places: tuple[int, ...]) -> Entry:
+def _without(places: frozenset[int]) -> Entry:
     def entry(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
         return tuple(None if i in places else e for i, e in enumerate(entries(node, g, values)))
 
-    entry.places = places  # type: ignore[attr-defined]
     return entry
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.passes.alternatives import replaced
-from functional_nets.gradcheck.program import Program, active_nodes, gradient, rerun, walk
+from functional_nets.gradcheck.hypotheses.passes.process import at
+from functional_nets.gradcheck.program import Program, active_nodes, gradient, walk
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
@@ -22,10 +23,10 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
             which = node.inputs[0]
             for new, words in ((np.zeros_like, "never holds"), (np.ones_like, "always holds")):
                 text = f"this gradient belongs to a forward pass in which the condition here {words}"
-                make = partial(_at, evidence, {which: new(program.values[which])})
+                make = partial(at, evidence, {which: new(program.values[which])})
                 yield Hypothesis("wrong_mask", position, text, 0.25, None, make)
             text = "this gradient belongs to a forward pass in which the condition here is inverted"
-            make = partial(_at, evidence, {which: ~program.values[which]})
+            make = partial(at, evidence, {which: ~program.values[which]})
             yield Hypothesis("wrong_mask", position, text, 0.9, None, make)
         if node.op in ("max", "min", "clamp"):
             varying = [
@@ -51,12 +52,6 @@ def _let_through(evidence: Evidence) -> Iterator[Hypothesis]:
 
 def _whole(program: Program) -> list[Any]:
     return gradient(program, walk(program, active_nodes(program, program.leaves)))
-
-
-def _at(evidence: Evidence, replaced: dict[int, Any]) -> list[Any]:
-    program = evidence.program
-    values = rerun(program, replaced)
-    return gradient(program, walk(program, evidence.active, values=values))
 
 
 def _passed(evidence: Evidence, position: int, number: int) -> list[Any]:

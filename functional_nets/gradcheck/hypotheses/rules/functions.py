@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
-from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.evidence import Evidence, once
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.program import Cotangents, Values, compute, cotangent, entries, is_real
 
@@ -20,35 +20,38 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         if evidence.concerns(x) and y in evidence.cotangents:
             curved = any(is_curved(evidence, position) for position in inside)
             masked = any(_is_masked(evidence, position) for position in inside)
-            yield from derivatives(evidence, inside[0], x, y, slope(evidence, inside, x, y), curved, masked)
+            d = slope(evidence, inside, x, y)
+            yield from derivatives(evidence, inside[0], x, y, d, curved, masked)
             if curved:
-                yield from _one_path(evidence, inside, x, y)
+                yield from _one_path(evidence, x, y, d)
             if curved and len(inside) < LONGEST:
-                yield from _elsewhere(evidence, inside, x, y)
+                yield from _elsewhere(evidence, inside, x, y, d)
     for position in evidence.active:
         if evidence.program.nodes[position].op == "log":
             yield from _guarded_log(evidence, position)
 
 
-def regions(evidence: Evidence) -> Iterator[tuple[tuple[int, ...], int, int]]:
-    """Yields (operations, last first; x; y) where they make y, an elementwise function, of x alone."""
+@once
+def regions(evidence: Evidence) -> list[tuple[tuple[int, ...], int, int]]:
+    """Returns (operations, last first; x; y) where they make y, an elementwise function, of x alone."""
     program = evidence.program
-    producer = {number: position for position in evidence.active for number in program.nodes[position].outputs}
+    found = []
     for position in evidence.active:
         y = program.nodes[position].outputs[0]
         shape = np.shape(program.values[y])
         frontier, inside = [y], []
         for _ in range(LONGEST):
-            latest = max(frontier, key=lambda number: producer.get(number, -1))
-            if latest not in producer or not _elementwise(evidence, producer[latest], shape):
+            latest = max(frontier, key=lambda number: evidence.made.get(number, -1))
+            if latest not in evidence.made or not _elementwise(evidence, evidence.made[latest], shape):
                 break
-            inside.append(producer[latest])
-            inputs = [n for n in program.nodes[producer[latest]].inputs if n in evidence.reach]
+            inside.append(evidence.made[latest])
+            inputs = [n for n in program.nodes[evidence.made[latest]].inputs if n in evidence.reach]
             frontier = list(dict.fromkeys([*(n for n in frontier if n != latest), *inputs]))
             if not frontier:
                 break
             if len(frontier) == 1:
-                yield tuple(inside), frontier[0], y
+                found.append((tuple(inside), frontier[0], y))
+    return found
 
 
 def _elementwise(evidence: Evidence, position: int, shape: tuple[int, ...]) -> bool:
@@ -80,12 +83,11 @@ def is_curved(evidence: Evidence, position: int) -> bool:
     return True
 
 
-def _one_path(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iterator[Hypothesis]:
+def _one_path(evidence: Evidence, x: int, y: int, d: Any) -> Iterator[Hypothesis]:
     """One contribution to the output's gradient that does not go through the function, while the others do."""
     uses = evidence.uses.get(y, [])
     if not 1 < len(uses) <= 6:
         return
-    d = slope(evidence, inside, x, y)
     for position, place in uses:
         part = np.asarray(evidence.entries(position)[place])
         delta = {x: part * (1 - d)}
@@ -100,12 +102,11 @@ def _is_masked(evidence: Evidence, position: int) -> bool:
     return any(is_real(value) and np.ptp(value) > 0 for value in values)
 
 
-def _elsewhere(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iterator[Hypothesis]:
+def _elsewhere(evidence: Evidence, inside: tuple[int, ...], x: int, y: int, right: Any) -> Iterator[Hypothesis]:
     """The right derivative, taken at another array: at the function's own value, or at a neighbour's."""
     program = evidence.program
     if np.size(program.values[x]) < 2:
         return
-    right = slope(evidence, inside, x, y)
     near = sorted(evidence.twins.get(np.shape(program.values[x]), []), key=lambda number: abs(number - y))
     for other in [y, *(n for n in near if n not in (x, y))][:6]:
         found = _slope_at(evidence, inside, x, y, program.values[other])
