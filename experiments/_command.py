@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import re
 import sys
 import types
@@ -115,6 +116,8 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
     stopped by SIGINT or SIGTERM.
     """
     config = parse(config_class, name, description)
+    if getattr(config, "strict", False):
+        os.environ["PJRT_NPROC"] = "1"  # Read when JAX first computes, which nothing has had it do so far.
     # Imported after parsing, so that --help and a mistyped option answer at once.
     from functional_nets.data import DataError
     from functional_nets.training import (

@@ -1,29 +1,35 @@
-"""The folder that a run writes: configuration, metrics, checkpoints, result."""
+"""The folder that a run writes: configuration, metrics, checkpoints, result; one process at a time."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
-import signal
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from experiments._command import OptionError
-from functional_nets.training import TrainState, load_checkpoint, save_checkpoint
+from functional_nets.training import write_whole
 
-FILES = ("config.json", "metrics.jsonl", "result.json", "report.html", "table.json", "table.md")
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are not kept apart there.
+    fcntl = None  # type: ignore[assignment]
+
+FILES = ("config.json", "metrics.jsonl", "result.json", "report.html", "table.json", "table.md", "failure.json")
+CHECKPOINTS = "checkpoints"
 
 
 class RunFolder:
-    """The files of one run. Nothing is written before `begin`."""
+    """The files of one run. Nothing is written before `begin`; as a context, it keeps other processes out."""
 
     def __init__(self, path: Path, *, resume: bool, overwrite: bool):
         self.path = path
         self._resume, self._overwrite = resume, overwrite
-        self._signal: int | None = None
+        self._unlock: Callable[[], object] | None = None
 
     @classmethod
     def choose(cls, name: str, out: Path | None, *, resume: bool, overwrite: bool) -> "RunFolder":
@@ -31,14 +37,14 @@ class RunFolder:
 
         Raises:
             OptionError: When `out` holds a run already and neither `resume` nor `overwrite` is set, holds
-                none to resume, or cannot be written.
+                none to resume, is another process's at present, or cannot be written.
         """
         if out is None:
             out = Path("runs") / name / time.strftime("%Y-%m-%d-%H%M%S")
             while out.exists():
                 out = out.with_name(out.name + "-again")
         try:
-            held = [file for file in (*FILES, "checkpoints") if (out / file).exists()]
+            held = [file for file in (*FILES, CHECKPOINTS) if (out / file).exists()]
             nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
         except OSError as error:
             raise OptionError(_cannot_be_written(out, str(error.strerror))) from None
@@ -49,43 +55,61 @@ class RunFolder:
             )
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise OptionError(_cannot_be_written(out, f"{nearest} is no folder or is read-only"))
-        return cls(out, resume=resume, overwrite=overwrite)
+        folder = cls(out, resume=resume, overwrite=overwrite)
+        if out.exists():
+            folder._keep_others_out()
+        return folder
 
-    def begin(self, config: dict[str, Any], first_step: int) -> None:
-        """Makes the folder, writes `config.json`, and keeps of earlier metrics those up to `first_step`."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._unlock is not None:
+            self._unlock()
+            self._unlock = None
+
+    def begin(self, config: dict[str, Any], metrics_bytes: int = 0) -> None:
+        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._keep_others_out()
             if self._overwrite:
                 for file in FILES:
                     (self.path / file).unlink(missing_ok=True)
-                shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
-            for file in ("result.json", "report.html"):
+                shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+            for file in ("result.json", "report.html", "failure.json"):
                 (self.path / file).unlink(missing_ok=True)  # They are of the shorter run.
-            if rows := [row for row in self.metrics() if row["step"] <= first_step]:
-                self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-            else:
-                (self.path / "metrics.jsonl").unlink(missing_ok=True)
+            for partial in (*self.path.glob("*.partial"), *self.path.glob(f"{CHECKPOINTS}/*.partial")):
+                partial.unlink()  # Of a process that was killed while it wrote.
+            self._cut_metrics(metrics_bytes)
             self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
         except OSError as error:
             raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / CHECKPOINTS
+
+    def ended_before_its_first_checkpoint(self) -> bool:
+        """Returns whether a run has begun here and saved nothing, so that it is resumed from its beginning."""
+        return (self.path / "config.json").exists() and not any(self.checkpoints.glob("step_*"))
 
     def has_result(self) -> bool:
         """Returns whether a run has ended here; one that was killed just before has only its checkpoints."""
         return (self.path / "result.json").exists()
 
-    def restore(self, like: TrainState, run: dict[str, Any]) -> TrainState:
-        """Returns the newest checkpoint's state; the first state for a run that ended before its first checkpoint."""
-        if (self.path / "config.json").exists() and not (self.path / "checkpoints").exists():
-            return like
-        return load_checkpoint(self.path / "checkpoints", like, run)
+    def append(self, row: dict[str, Any]) -> None:
+        """Appends a row to `metrics.jsonl`."""
+        with (self.path / "metrics.jsonl").open("ab") as stream:
+            stream.write((json.dumps(row) + "\n").encode())
 
-    def report(self, state: TrainState, row: dict[str, Any], run: dict[str, Any]) -> None:
-        """Appends a row to `metrics.jsonl`, then saves the state; a crash between the two repeats the row."""
-        with (self.path / "metrics.jsonl").open("a") as stream:
-            stream.write(json.dumps(row) + "\n")
-        save_checkpoint(self.path / "checkpoints", state, run)
-        if self._signal is not None:
-            raise SystemExit(128 + self._signal)
+    def metrics_bytes(self) -> int:
+        """Returns the length of `metrics.jsonl`."""
+        path = self.path / "metrics.jsonl"
+        return path.stat().st_size if path.exists() else 0
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the rows of `metrics.jsonl`; a last line that a crash has cut is left out."""
@@ -100,45 +124,39 @@ class RunFolder:
         """Writes `result.json`."""
         self.write("result.json", json.dumps(result, indent=2) + "\n")
 
-    @contextlib.contextmanager
-    def stopping_on_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the run after the next checkpoint; a second one ends it at once."""
-
-        def stop(number: int, _: Any) -> None:
-            self._signal = number
-            for each in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(each, signal.SIG_DFL)
-
-        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
     def write(self, name: str, text: str) -> None:
         """Writes a file, which is whole or as it was."""
-        partial = self.path / f"{name}.partial"
-        partial.write_text(text)
-        partial.replace(self.path / name)
+        write_whole(self.path / name, text.encode())
+
+    def _cut_metrics(self, length: int) -> None:
+        """Leaves of `metrics.jsonl` what the checkpoint knows of."""
+        if (found := self.metrics_bytes()) < length:
+            raise OptionError(
+                f"Expected metrics.jsonl in {self.path} to hold the {length:,} bytes that the checkpoint knows of, "
+                f"found {found:,}: put the file back, or begin anew with --overwrite."
+            )
+        path = self.path / "metrics.jsonl"
+        if not length:
+            path.unlink(missing_ok=True)
+        elif found > length:
+            os.truncate(path, length)
+
+    def _keep_others_out(self) -> None:
+        """Locks the folder. The system drops the lock with the process, so that none is ever stale."""
+        if fcntl is None or self._unlock is not None:
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        self._unlock = weakref.finalize(self, os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OptionError(
+                f"Expected --out to be this run's alone, found another process writing to {self.path}: "
+                "wait for it, stop it, or choose another folder."
+            ) from None
+        except OSError:  # A file system without locks.
+            return
 
 
 def _cannot_be_written(path: Path, reason: str) -> str:
     return f"Expected --out to be a folder that can be written, found {path} ({reason}): choose another."
-
-
-def identity(name: str, config: Any) -> dict[str, Any]:
-    """Returns what must be equal for a run to be resumed: all but where it writes and how long it lasts."""
-    free = {
-        "out",
-        "overwrite",
-        "resume",
-        "data_dir",
-        "epochs",
-        "steps",
-        "devices",
-        "gradient_check",
-        "compilation_cache",
-    }
-    values = {key: value for key, value in dataclasses.asdict(config).items() if key not in free}
-    return {"experiment": name, **values}

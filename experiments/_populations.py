@@ -144,5 +144,5 @@ def _folder(name: str, config: TrainingConfig) -> RunFolder:
     if config.resume:
         raise OptionError("Expected --resume or --population, found both: a population is trained in one go.")
     folder = RunFolder.choose(f"{name}_population", config.out, resume=False, overwrite=config.overwrite)
-    folder.begin({"experiment": name, **dataclasses.asdict(config)}, 0)
+    folder.begin({"experiment": name, **dataclasses.asdict(config)})
     return folder

@@ -1,10 +1,11 @@
 """What the training experiments share: their options, and one run from data to result."""
 
+import contextlib
 import dataclasses
-import hashlib
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, option
-from experiments._folder import RunFolder, identity
+from experiments._folder import RunFolder
+from experiments._saving import Cadence, Saving
 from functional_nets import data, training
 from functional_nets.models import Model
 from functional_nets.nn import classification_loss
@@ -22,7 +24,13 @@ from functional_nets.report import Progress, write_page
 from functional_nets.training import OPTIMIZERS, FitResult, TrainState
 
 PRECISIONS = ("float32", "bfloat16")
+ON_NON_FINITE = ("stop", "skip")
 GRADIENT_CHECK_EXAMPLES = 4
+FREE = {
+    "out", "overwrite", "resume", "allow_inexact", "data_dir", "epochs", "steps", "devices", "gradient_check",
+    "checkpoint_every", "keep_checkpoints", "strict", "population",
+}  # fmt: skip
+"""Options that may differ when a run is resumed: where it writes, how long it lasts, what the environment tells."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,15 @@ class TrainingConfig:
     data_dir: Path | None = option(None, "folder of the data, instead of the source's usual ones")
     out: Path | None = option(None, "folder that the run writes (default: runs/NAME/ and the time)")
     overwrite: bool = option(False, "replace the run that --out holds")
-    resume: bool = option(False, "go on from the newest checkpoint in --out")
+    resume: bool = option(False, "go on from the newest checkpoint in --out, to the same bits")
+    allow_inexact: bool = option(False, "resume with other versions, hardware or options, without that promise")
+    checkpoint_every: str = option("epoch", "when to save: epoch, a number of steps such as 500, or seconds as 30s")
+    keep_checkpoints: int = option(2, "newest checkpoints that are kept, beside the one of the best test accuracy")
+    on_nonfinite: str = option(
+        "stop", "at a loss or gradient that is NaN or infinite: stop, or skip the step", ON_NON_FINITE
+    )
+    max_skipped: int = option(100, "steps that may be skipped before giving up, with --on-nonfinite skip")
+    strict: bool = option(False, "use one thread, so that the bits do not depend on how many cores there are")
     devices: int = option(1, "devices that share each batch")
     precision: str = option("float32", "type in which factors are multiplied; sums are float32", PRECISIONS)
     gradient_check: bool = option(True, "skip the check of the gradients before the first step")
@@ -59,10 +75,12 @@ class TrainingConfig:
             raise OptionError(f"Expected --learning-rate above 0, found {rate}: 0.1 is a usual value.")
         if not 0 <= (self.seed or 0) < 2**32:
             raise OptionError(f"Expected --seed from 0 to {2**32 - 1}, found {self.seed}: choose one of those.")
-        for name, value in {"batch_size": self.batch_size, **self.length}.items():
+        counts = {"keep_checkpoints": self.keep_checkpoints, "max_skipped": self.max_skipped}
+        for name, value in {"batch_size": self.batch_size, **self.length, **counts}.items():
             if value < 1:
                 option_name = "--" + name.replace("_", "-")
                 raise OptionError(f"Expected {option_name} of at least 1, found {value}: give a greater one.")
+        Cadence.parse(self.checkpoint_every)
         if self.resume and self.out is None:
             raise OptionError("Expected --out with --resume, found none: name the folder of the run.")
         if self.resume and self.overwrite:
@@ -146,59 +164,112 @@ def train(
         )
     training.check_arithmetic()
     training.batch_sharding(config.devices)
-    folder = RunFolder.choose(name, config.out, resume=config.resume, overwrite=config.overwrite)
+    key = jax.random.key(config.seed or 0)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
-    run = {**identity(name, config), "examples": len(examples[0])}
-    state = folder.restore(training.init_state(params, optimizer), run) if config.resume else None
-    if state is not None and folder.has_result():
-        _refuse_finished(int(state.step), config, len(examples[0]), folder.path)
-    gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
-    folder.begin({"experiment": name, **dataclasses.asdict(config)}, 0 if state is None else int(state.step))
-
-    notices = (source.get("notice"), training.slow_precision(config.precision))
-    with Progress(name, params, config.length, notice="\n".join(filter(None, notices))) as progress:
-
-        def on_report(state: TrainState, row: dict[str, Any]) -> None:
-            progress.row(row)
-            folder.report(state, row, run)
-
-        with folder.stopping_on_signals():
-            fitted = training.fit(
-                loss_fn,
-                params,
-                examples,
-                optimizer=optimizer,
-                batch_size=config.batch_size,
-                key=jax.random.key(config.seed or 0),
-                evaluate=evaluate,
-                on_report=on_report,
-                state=state,
-                devices=config.devices,
-                **{**config.length, **options},
-            )
-        last = (fitted.history or folder.metrics())[-1]
-        summary = {
+    with RunFolder.choose(name, config.out, resume=config.resume, overwrite=config.overwrite) as folder:
+        contract = {
             "experiment": name,
-            **source,
-            **{key: last[key] for key in ("test_accuracy", "test_loss", "train_loss")},
-            "steps": int(fitted.state.step),
-            "compile_seconds": round(fitted.compile_seconds, 4),
-            "train_seconds": round(sum(row["seconds"] for row in folder.metrics()), 4),
-            "total_seconds": round(time.perf_counter() - start, 4),
-            "params_sha256": params_sha256(fitted.params),
-            "gradient_check": gradient_check,
-            "jax": jax.__version__,
-            "jaxlib": jax.lib.__version__,
-            "devices": [str(device) for device in jax.devices()[: config.devices]],
+            **{k: v for k, v in dataclasses.asdict(config).items() if k not in FREE},
+            **training.data_contract(examples, key),
+            **training.environment(config.devices),
         }
-        folder.finish(summary)
-        write_page(folder.path / "report.html", summary, folder.metrics(), dataclasses.asdict(config))
-        progress.finish(summary, folder.path)
+        found = _checkpoint(folder, training.init_state(params, optimizer), contract, config)
+        if found and folder.has_result():
+            _refuse_finished(int(found.snapshot.state.step), config, len(examples[0]), folder.path)
+        about = found.about if found else {}
+        inexact = [*about.get("inexact", []), *(found.inexact if found else [])]
+        gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
+        folder.begin({"experiment": name, **dataclasses.asdict(config)}, about.get("metrics_bytes", 0))
+        saving = Saving(
+            folder,
+            {"contract": contract, "inexact": inexact},
+            cadence=Cadence.parse(config.checkpoint_every),
+            keep=config.keep_checkpoints,
+            last_step=_last_step(config, len(examples[0])),
+            best=about.get("best"),
+        )
+        notices = [source.get("notice"), training.slow_precision(config.precision), *(found.notices if found else [])]
+        with Progress(name, params, config.length, notice="\n".join(filter(None, notices))) as progress:
+
+            def on_report(state: TrainState, row: dict[str, Any]) -> None:
+                progress.row(row)
+                saving.row(row)
+
+            with saving.stopping_on_signals(), _failing_with_its_story(folder, config):
+                fitted = training.fit(
+                    loss_fn,
+                    params,
+                    examples,
+                    optimizer=optimizer,
+                    batch_size=config.batch_size,
+                    key=key,
+                    evaluate=evaluate,
+                    on_report=on_report,
+                    on_chunk=saving.chunk,
+                    chunk_steps=Cadence.parse(config.checkpoint_every).steps,
+                    state=found.snapshot if found else None,
+                    devices=config.devices,
+                    max_skipped=config.max_skipped if config.on_nonfinite == "skip" else 0,
+                    probe=True,
+                    **{**config.length, **options},
+                )
+                saving.wait()
+            rows = folder.metrics()
+            summary = {
+                "experiment": name,
+                **source,
+                **{key: rows[-1][key] for key in ("test_accuracy", "test_loss", "train_loss")},
+                "steps": int(fitted.state.step),
+                "compile_seconds": round(fitted.compile_seconds, 4),
+                "train_seconds": round(sum(row["seconds"] for row in rows), 4),
+                "total_seconds": round(time.perf_counter() - start, 4),
+                "params_sha256": training.tree_sha256(fitted.params),
+                "bit_exact": fitted.bit_exact,
+                "threads": contract["threads"],
+                **({"inexact": inexact} if inexact else {}),
+                "gradient_check": gradient_check,
+                "jax": jax.__version__,
+                "jaxlib": jax.lib.__version__,
+                "devices": [str(device) for device in jax.devices()[: config.devices]],
+            }
+            folder.finish(summary)
+            write_page(folder.path / "report.html", summary, rows, dataclasses.asdict(config))
+            progress.finish(summary, folder.path)
     return Result(folder.path, summary, fitted)
 
 
+def _checkpoint(
+    folder: RunFolder, like: TrainState, contract: dict[str, Any], config: TrainingConfig
+) -> training.Checkpoint | None:
+    """Returns where a resumed run goes on; None for one that begins, or was killed before its first checkpoint."""
+    if not config.resume or folder.ended_before_its_first_checkpoint():
+        return None
+    return training.load_checkpoint(folder.checkpoints, like, contract, allow_inexact=config.allow_inexact)
+
+
+@contextlib.contextmanager
+def _failing_with_its_story(folder: RunFolder, config: TrainingConfig) -> Iterator[None]:
+    """Has a run that stops on a number which is not finite say so in `failure.json`, too."""
+    try:
+        yield
+    except training.NonFiniteLossError as error:
+        error.learning_rate = config.learning_rate
+        story = {
+            "step": error.step, "epoch": error.epoch, "found": error.found, "loss": str(error.loss),
+            "gradient_norm": str(error.gradient_norm), "learning_rate": error.learning_rate,
+            "origin": str(error.origin) if error.origin else None, "message": str(error),
+        }  # fmt: skip
+        with contextlib.suppress(OSError):
+            folder.write("failure.json", json.dumps(story, indent=2) + "\n")
+        raise
+
+
+def _last_step(config: TrainingConfig, num_examples: int) -> int:
+    return config.length.get("steps") or config.length["epochs"] * -(-num_examples // config.batch_size)
+
+
 def _refuse_finished(step: int, config: TrainingConfig, num_examples: int, folder: Path) -> None:
-    wanted = config.length.get("steps") or config.length["epochs"] * -(-num_examples // config.batch_size)
+    wanted = _last_step(config, num_examples)
     if step >= wanted:
         raise OptionError(
             f"Expected a run to go on with, found {folder} at step {step:,} of {wanted:,}, the last: "
@@ -213,13 +284,3 @@ def check_gradients(loss_fn: Callable[..., jax.Array], params: Any, examples: Se
     batch = [np.asarray(array[:GRADIENT_CHECK_EXAMPLES]) for array in examples]
     report = gradcheck.check(loss_fn, params, *batch)
     return {"ok": report.ok, "largest_relative_error": max(leaf.relative_error for leaf in report.leaves)}
-
-
-def params_sha256(params: Any) -> str:
-    """Returns a hash over the paths, types, shapes and bytes of all leaves."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        array = np.ascontiguousarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

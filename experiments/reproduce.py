@@ -92,7 +92,7 @@ def run(config: Config) -> Result:
         if notebook in notebooks
     }
     folder = RunFolder.choose("reproduce", config.out, resume=False, overwrite=config.overwrite)
-    folder.begin({"experiment": "reproduce", **dataclasses.asdict(config)}, 0)
+    folder.begin({"experiment": "reproduce", **dataclasses.asdict(config)})
     start = time.perf_counter()
     rows: list[Row] = []
     for notebook in notebooks:

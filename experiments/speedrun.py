@@ -118,7 +118,7 @@ def run(config: Config) -> list[Found]:
     config.check()
     training.check_arithmetic()
     folder = RunFolder.choose("speedrun", config.out, resume=False, overwrite=config.overwrite)
-    folder.begin({"experiment": "speedrun", **vars(config)}, 0)
+    folder.begin({"experiment": "speedrun", **vars(config)})
     images = data.load("mnist", source=config.source, data_dir=config.data_dir)
     start = time.perf_counter()
     found = []

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.comparison import compare, given_leaves, largest_error, leaf_paths
 from functional_nets.gradcheck.complex_numbers import comparable, in_pairs, other_convention, slopes
 from functional_nets.gradcheck.evidence import Evidence
@@ -17,7 +18,7 @@ from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
 from functional_nets.gradcheck.point import Point
 from functional_nets.gradcheck.precision import SAFETY, epsilon, sensitivity
-from functional_nets.gradcheck.program import Location, Node, Program, active_nodes, gradient, walk
+from functional_nets.gradcheck.program import Node, Program, active_nodes, gradient, walk
 from functional_nets.gradcheck.report import Cause, GradientMismatch, Leaf, Report, Suspect
 from functional_nets.gradcheck.search import search
 from functional_nets.gradcheck.trace import trace

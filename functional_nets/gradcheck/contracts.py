@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.numpy_code.attributes import arrays, fingerprints, lock, name_of
 from functional_nets.gradcheck.numpy_code.rehearsal import Ran, Rehearsal
 from functional_nets.gradcheck.numpy_code.source import failing_line, method_line, returned_line, stored_line
-from functional_nets.gradcheck.program import Location
 
 SLACK = 1e-9  # Relative; more where the layer's own numbers are less precise.
 CLEARERS = ("zero_grad", "zero_grads", "zerograd", "clear_grads", "cleargrads", "clear_grad", "reset_grads")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functional_nets.equations import HERE, Location
 from functional_nets.gradcheck.comparison import compare
 from functional_nets.gradcheck.complex_numbers import in_pairs, is_complex, pair, slopes, whole
 from functional_nets.gradcheck.contracts import same
@@ -19,9 +20,9 @@ from functional_nets.gradcheck.numpy_code.slopes import agrees
 from functional_nets.gradcheck.numpy_code.source import definition, failing_line
 from functional_nets.gradcheck.point import Point
 from functional_nets.gradcheck.precision import epsilon
-from functional_nets.gradcheck.program import Location, active_nodes, gradient, is_real, walk
+from functional_nets.gradcheck.program import active_nodes, gradient, is_real, walk
 from functional_nets.gradcheck.report import Cause, Leaf, Report, Suspect
-from functional_nets.gradcheck.trace import HERE, to_float64, trace
+from functional_nets.gradcheck.trace import to_float64, trace
 
 
 def check_vjp(

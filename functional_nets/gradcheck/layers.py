@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.contracts import Breach, breaches, same
 from functional_nets.gradcheck.judgement import Explanation, Judgement, explain, judge
 from functional_nets.gradcheck.numpy_code import axes, forwards, reads
@@ -12,7 +13,7 @@ from functional_nets.gradcheck.numpy_code.randomness import repeatable
 from functional_nets.gradcheck.numpy_code.rehearsal import Rehearsal
 from functional_nets.gradcheck.numpy_code.source import method_line, returned_line, stored_line
 from functional_nets.gradcheck.precision import epsilon
-from functional_nets.gradcheck.program import Location, Node, Program
+from functional_nets.gradcheck.program import Node, Program
 from functional_nets.gradcheck.report import Cause, Report, Suspect
 
 FORWARD = {"wrong_loss"}  # Mistakes that show at a line of forward, wherever they were made.

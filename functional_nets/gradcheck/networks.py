@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.contracts import Breach, accumulated, input_changed, upstream_changed
 from functional_nets.gradcheck.judgement import Judgement, judge
 from functional_nets.gradcheck.layers import examine, reworded
@@ -12,7 +13,7 @@ from functional_nets.gradcheck.numpy_code.rehearsal import Rehearsal
 from functional_nets.gradcheck.numpy_code.source import contains, method_line, stored_line
 from functional_nets.gradcheck.numpy_code.stage import Stage
 from functional_nets.gradcheck.precision import epsilon
-from functional_nets.gradcheck.program import Location, active_nodes, walk
+from functional_nets.gradcheck.program import active_nodes, walk
 from functional_nets.gradcheck.report import Cause, Report, Suspect
 
 

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from functional_nets.equations import HERE, JAX, Location, user_line
 from functional_nets.gradcheck.comparison import compare, given_leaves, leaf_paths
 from functional_nets.gradcheck.numpy_code.source import definition
 from functional_nets.gradcheck.precision import SAFETY, sensitivity
-from functional_nets.gradcheck.program import Location, active_nodes, gradient, is_real, rerun, walk
+from functional_nets.gradcheck.program import active_nodes, gradient, is_real, rerun, walk
 from functional_nets.gradcheck.report import Cause, Leaf
-from functional_nets.gradcheck.trace import HERE, JAX, to_float64, trace, user_line
+from functional_nets.gradcheck.trace import to_float64, trace
 from functional_nets.gradcheck.witnesses import random_direction
 
 MOST_DIRECTIONS = 8  # Of more leaves, several move together.

@@ -11,23 +11,10 @@ import numpy as np
 
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.backprop.values import VALUES, evaluate
+from functional_nets.equations import Location
 
 Values = list[Any]
 Cotangents = dict[int, Any]
-
-
-class Location(NamedTuple):
-    """A line of source.
-
-    Attributes:
-        file: Its path.
-        line: Its number, from 1.
-        function: The function that it stands in.
-    """
-
-    file: str
-    line: int
-    function: str
 
 
 class Node(NamedTuple):

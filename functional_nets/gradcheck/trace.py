@@ -1,9 +1,6 @@
 """From a JAX function to a `Program`: traced, evaluated in float64, each operation with the user's line."""
 
-import os
-import sysconfig
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,19 +10,11 @@ from jax.extend import core
 
 from functional_nets.backprop.rules import RULES
 from functional_nets.backprop.values import VALUES
-from functional_nets.gradcheck.program import Foreign, Location, Node, Program, compute, is_real
+from functional_nets.equations import CALLS, Location, called_jaxpr, user_line
+from functional_nets.gradcheck.program import Foreign, Node, Program, compute, is_real
 
-HERE = str(Path(__file__).resolve().parents[1]) + os.sep
-LIBRARIES = tuple({sysconfig.get_paths()[name] + os.sep for name in ("purelib", "platlib", "stdlib")})
-JAX = str(Path(jax.__file__).resolve().parent) + os.sep
-GENERATED = ("<frozen", "<string>", "<__array")  # Not "<stdin>" or "<ipython-input-1-…>", which are the user's own.
 NAMED_RULES = {"relu", "relu6", "logaddexp", "logaddexp2"}
 """Functions of JAX with a derivative of their own at a kink or a tie, taken as one operation."""
-
-CALLS = {
-    "jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint", "custom_jvp_call",
-    "custom_vjp_call", "custom_vjp_call_jaxpr",
-}  # fmt: skip
 
 
 def to_float64(tree: Any) -> Any:
@@ -131,7 +120,7 @@ class _Tracer:
                 dtype = getattr(variable.aval, "dtype", None)
                 if dtype is not None and jnp.issubdtype(dtype, jnp.inexact):
                     self.epsilon = max(self.epsilon, float(jnp.finfo(dtype).eps) / 2)
-            outputs = self.equation(equation, inputs, user_line(equation, where))
+            outputs = self.equation(equation, inputs, user_line(equation, where, tracer=__file__))
             numbers.update(zip(equation.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -159,7 +148,7 @@ class _Tracer:
         return self.inline(closed.jaxpr, [self.new(to_float64(c)) for c in closed.consts], inputs, where)
 
     def call(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> Sequence[int]:
-        inner = next(params[name] for name in ("jaxpr", "call_jaxpr", "fun_jaxpr") if name in params)
+        inner = called_jaxpr(params)
         jaxpr = getattr(inner, "jaxpr", inner)
         if "jvp_jaxpr_fun" in params:
             name = jaxpr.debug_info.func_name
@@ -244,25 +233,3 @@ def _to_jax(value: Any) -> Any:
 
 def _to_numpy(value: Any) -> Any:
     return value if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) else np.asarray(value)
-
-
-def user_line(equation: Any, caller: Location | None = None) -> Location | None:
-    """Returns the innermost line of an equation that stands neither in JAX nor in a library nor here.
-
-    What a library has jitted knows nothing of the lines outside of it: it has the line of its caller.
-    """
-    traceback = equation.source_info.traceback
-    if traceback is None:
-        return caller
-    fallback = None
-    for frame in traceback.frames:
-        file = frame.file_name
-        if file == __file__:
-            break  # What called the trace is not part of the loss.
-        if file.startswith((JAX, *GENERATED)):
-            continue
-        location = Location(file, frame.line_num, frame.function_name.rpartition(".")[2])
-        if not file.startswith((HERE, *LIBRARIES)):
-            return location
-        fallback = fallback or location
-    return caller or fallback

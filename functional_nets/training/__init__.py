@@ -1,10 +1,21 @@
 """Training: steps, epochs as one compiled program, evaluation, populations, checkpoints."""
 
-from functional_nets.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from functional_nets.training.checkpoint import (
+    BackgroundWriter,
+    Checkpoint,
+    CheckpointError,
+    data_contract,
+    environment,
+    load_checkpoint,
+    save_checkpoint,
+    tree_sha256,
+    write_whole,
+)
 from functional_nets.training.compilation_cache import keep_programs
 from functional_nets.training.devices import DevicesError, batch_sharding
 from functional_nets.training.evaluation import Evaluation, evaluate
-from functional_nets.training.fit import FitResult, NonFiniteLossError, fit
+from functional_nets.training.fit import FitResult, Snapshot, fit
+from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError
 from functional_nets.training.optimizers import OPTIMIZERS, make_optimizer
 from functional_nets.training.population import PopulationResult, fit_population
 from functional_nets.training.precision import slow_precision
@@ -12,12 +23,13 @@ from functional_nets.training.self_test import WrongArithmeticError, check_arith
 from functional_nets.training.step import TrainState, init_state, make_train_step
 
 __all__ = [
-    "fit", "FitResult", "NonFiniteLossError",
+    "fit", "FitResult", "Snapshot", "NonFiniteLossError", "SkippedTooOftenError",
     "evaluate", "Evaluation",
     "fit_population", "PopulationResult",
     "make_train_step", "TrainState", "init_state",
     "make_optimizer", "OPTIMIZERS",
-    "save_checkpoint", "load_checkpoint", "CheckpointError",
+    "save_checkpoint", "load_checkpoint", "Checkpoint", "CheckpointError", "environment", "data_contract",
+    "tree_sha256", "write_whole", "BackgroundWriter",
     "batch_sharding", "DevicesError",
     "keep_programs", "slow_precision",
     "check_arithmetic", "WrongArithmeticError",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from functional_nets.nn import scale_pixels, softmax_cross_entropy
-from functional_nets.training.epoch import Data
+from functional_nets.training.examples import Data
 
 
 class Evaluation(NamedTuple):

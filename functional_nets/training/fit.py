@@ -1,7 +1,7 @@
-"""Training a model: epochs, each one compiled program, with metrics between them."""
+"""Training a model: compiled steps in chunks of about a second, with metrics and checkpoints between them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,27 +11,37 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
+from functional_nets.training.chunks import Chunks
 from functional_nets.training.devices import batch_sharding, replicate
-from functional_nets.training.epoch import Data, checked_data, make_epoch, make_epochs, steps_per_epoch
-from functional_nets.training.step import Loss, TrainState, init_state, make_train_step
+from functional_nets.training.examples import Data, checked_data, steps_per_epoch
+from functional_nets.training.non_finite import SkippedTooOftenError, explain, is_finite
+from functional_nets.training.step import (
+    Loss,
+    TrainState,
+    init_state,
+    make_batch_loss,
+    make_train_step,
+    skip_non_finite,
+)
 
 Row = dict[str, Any]
+PROBE_STEPS = 8
 
 
-class NonFiniteLossError(ArithmeticError):
-    """Training has stopped on a loss that is NaN or infinite.
+class Snapshot(NamedTuple):
+    """All that a training is between two chunks; `fit(…, state=snapshot)` goes on from it as if nothing had been.
 
     Attributes:
-        step: The step, counted from 0, whose loss was the first such.
-        epoch: The epoch, counted from 1, of that step.
+        state: Parameters, optimizer's memory, steps taken.
+        losses: Those of the steps since the last row of the history.
+        seconds: The time that those steps took.
+        skipped: Steps skipped so far, because something in them was not finite.
     """
 
-    def __init__(self, step: int, epoch: int, loss: float):
-        super().__init__(
-            f"Expected a finite loss, found {loss} first at step {step} (epoch {epoch}): "
-            "try a smaller learning rate, or look for a logarithm or a division of 0 in the loss."
-        )
-        self.step, self.epoch = step, epoch
+    state: TrainState
+    losses: Float[np.ndarray, " steps"]
+    seconds: float = 0.0
+    skipped: int = 0
 
 
 class FitResult(NamedTuple):
@@ -41,10 +51,11 @@ class FitResult(NamedTuple):
         params: The trained parameters.
         state: The whole last state, from which `fit(…, state=…)` would go on.
         history: One row per report: `epoch`, `step`, `train_loss` (mean over the batches since the last
-            row, in the loss's unit), `seconds`, and what `evaluate` added.
+            row, in the loss's unit), `seconds`, and what `evaluate` added; `skipped`, if steps were.
         losses: The loss of every step.
         compile_seconds: Time spent compiling.
         train_seconds: Time spent in the compiled steps, without compiling and evaluating.
+        bit_exact: Whether the first steps gave the same bits twice; None if it was not tried.
     """
 
     params: Any
@@ -53,6 +64,7 @@ class FitResult(NamedTuple):
     losses: Float[np.ndarray, " steps"]
     compile_seconds: float
     train_seconds: float
+    bit_exact: bool | None = None
 
 
 def fit(
@@ -70,8 +82,13 @@ def fit(
     epochs_per_report: int = 1,
     evaluate: Callable[[Any], Row] | None = None,
     on_report: Callable[[TrainState, Row], None] | None = None,
-    state: TrainState | None = None,
+    on_chunk: Callable[[Snapshot], None] | None = None,
+    chunk_seconds: float = 1.0,
+    chunk_steps: int | None = None,
+    state: TrainState | Snapshot | None = None,
     devices: int = 1,
+    max_skipped: int = 0,
+    probe: bool = False,
 ) -> FitResult:
     """Returns the parameters after training, and what was seen on the way.
 
@@ -90,74 +107,120 @@ def fit(
         steps: Steps, the last epoch being cut short; give this or `epochs`.
         shuffle: Whether each epoch draws a new order; otherwise the data's own.
         stochastic: Whether the loss takes a keyword `key`.
-        epochs_per_report: Epochs that run as one program between two rows of the history.
+        epochs_per_report: Epochs between two rows of the history; their orders lie in memory together.
         evaluate: From parameters to what a row of the history shall hold beside the training loss.
         on_report: Is given the state and the row after each report. The state's arrays are reused by
-            the next epoch: copy what shall last.
+            the next chunk: copy what shall last.
+        on_chunk: Is given a snapshot after each chunk, whose arrays are reused, too: to save it, or to stop by raising.
+        chunk_seconds: About how long a chunk takes, in seconds.
+        chunk_steps: Chunks end at multiples of this, too.
         state: Go on from this state instead of from `params`; left as it is.
         devices: Devices that share each batch.
+        max_skipped: Leave out this many steps, at most, whose loss, gradient or new parameters are not finite,
+            before giving up; 0 stops at the first.
+        probe: Whether to run the first steps twice, to see whether this machine repeats itself bit for bit.
 
     Raises:
         ValueError: For sizes that do not fit, each with what was expected.
-        NonFiniteLossError: When a loss is NaN or infinite.
+        NonFiniteLossError: When a loss, gradient or parameter is NaN or infinite, with the operation that made it.
     """
     data, num_examples = checked_data(train, batch_size)
-    total_steps = _total_steps(epochs, steps, steps_per_epoch(num_examples, batch_size))
-    if epochs_per_report < 1:
-        raise ValueError(f"Expected epochs_per_report of at least 1, found {epochs_per_report}.")
+    per_epoch = steps_per_epoch(num_examples, batch_size)
+    total = _total_steps(epochs, steps, per_epoch)
+    for name, value in (("epochs_per_report", epochs_per_report), ("chunk_steps", chunk_steps)):
+        if value is not None and value < 1:
+            raise ValueError(f"Expected {name} of at least 1, found {value}.")
     sharding = batch_sharding(devices)
-    data = replicate(data, sharding)
-    begin = init_state(params, optimizer) if state is None else state
-    state = replicate(begin, sharding, may_alias=False)
     train_step = make_train_step(loss_fn, optimizer, stochastic=stochastic)
+    chunks = Chunks(
+        skip_non_finite(train_step) if max_skipped else train_step,
+        replicate(data, sharding),
+        key,
+        batch_size=batch_size,
+        epochs=min(epochs_per_report, -(-total // per_epoch)),
+        shuffle=shuffle,
+        stop_on_bad_loss=not max_skipped,
+        sharding=sharding,
+    )
 
-    programs: dict[tuple[int, range | None], Any] = {}
-    history: list[Row] = []
-    losses: list[np.ndarray] = []
-    compile_seconds = train_seconds = 0.0
-    for first_epoch, count, part in _schedule(
-        int(state.step), total_steps, steps_per_epoch(num_examples, batch_size), epochs_per_report
-    ):
-        number = jnp.asarray(first_epoch)
-        if (count, part) not in programs:
-            start = time.perf_counter()
-            epoch = make_epoch(train_step, num_examples, batch_size, shuffle=shuffle, steps=part, sharding=sharding)
-            jitted = jax.jit(make_epochs(epoch, count), donate_argnums=0)
-            programs[count, part] = jitted.lower(state, data, key, number).compile()
-            compile_seconds += time.perf_counter() - start
-        start = time.perf_counter()
-        state, new_losses = programs[count, part](state, data, key, number)
-        losses.append(np.asarray(new_losses))
-        seconds = time.perf_counter() - start
-        train_seconds += seconds
-        _raise_on_non_finite(losses[-1], int(state.step), first_epoch, num_examples, batch_size)
-        row = {
-            "epoch": first_epoch + count,
-            "step": int(state.step),
-            "train_loss": float(losses[-1].mean()),
-            "seconds": seconds,
-            **(evaluate(state.params) if evaluate else {}),
-        }
-        history.append(row)
+    def advance(now: Snapshot, stop: int) -> tuple[Snapshot, np.ndarray]:
+        before = jax.tree.map(jnp.copy, now.state)  # For what has to be explained.
+        start, compiled = time.perf_counter(), chunks.compile_seconds
+        state, losses = chunks.run(now.state, stop)
+        seconds = time.perf_counter() - start - (chunks.compile_seconds - compiled)
+        if not max_skipped and not (np.isfinite(losses[-1:]).all() and is_finite(state.params)):
+            raise explain(chunks, train_step, make_batch_loss(loss_fn, stochastic=stochastic), before, losses)
+        skipped = now.skipped + int(np.sum(~np.isfinite(losses)))
+        if skipped > max_skipped:
+            raise SkippedTooOftenError(stop, (stop - 1) // per_epoch + 1, skipped)
+        return Snapshot(state, np.concatenate([now.losses, losses]), now.seconds + seconds, skipped), losses
+
+    def report(now: Snapshot) -> Snapshot:
+        history.append(_row(now, per_epoch) | (evaluate(now.state.params) if evaluate else {}))
         if on_report:
-            on_report(state, row)
-    every_loss = np.concatenate(losses) if losses else np.empty(0, np.float32)
-    return FitResult(state.params, state, history, every_loss, compile_seconds, train_seconds)
+            on_report(now.state, history[-1])
+        return now._replace(losses=now.losses[:0], seconds=0.0)
+
+    now = state if isinstance(state, Snapshot) else _begin(init_state(params, optimizer) if state is None else state)
+    now = now._replace(state=replicate(now.state, sharding, may_alias=False))
+    bit_exact, pace = _probed(chunks, now.state) if probe else (None, PROBE_STEPS / chunk_seconds)
+    history: list[Row] = []
+    every_loss: list[np.ndarray] = []
+    train_seconds = 0.0
+    while (done := int(now.state.step)) < total:
+        length = int(min(pace * chunk_seconds, total))
+        stop = _chunk_end(done, total, epochs_per_report * per_epoch, length, chunk_steps)
+        begun = now.seconds
+        now, losses = advance(now, stop)
+        every_loss.append(losses)
+        train_seconds += now.seconds - begun
+        pace = len(losses) / (now.seconds - begun)
+        if stop % (epochs_per_report * per_epoch) == 0:
+            now = report(now)
+        if on_chunk:
+            on_chunk(now)
+    if now.losses.size:
+        report(now)  # Of a part: a run that goes on from the last snapshot reports the whole instead.
+    losses = np.concatenate(every_loss) if every_loss else np.empty(0, np.float32)
+    return FitResult(now.state.params, now.state, history, losses, chunks.compile_seconds, train_seconds, bit_exact)
 
 
-def _schedule(done: int, total: int, per_epoch: int, per_report: int) -> Iterator[tuple[int, int, range | None]]:
-    """Yields, per report, its first epoch, how many epochs it takes, and which steps if part of one."""
-    epoch, begun = divmod(done, per_epoch)
-    while done < total:
-        left = total - epoch * per_epoch  # Steps, from the beginning of this epoch.
-        if begun or left < per_epoch:
-            count, part = 1, range(begun, min(left, per_epoch))
-            done += len(part)
-        else:
-            count, part = min(per_report, left // per_epoch), None
-            done += count * per_epoch
-        yield epoch, count, part
-        epoch, begun = epoch + count, 0
+def _begin(state: TrainState) -> Snapshot:
+    return Snapshot(state, np.empty(0, np.float32))
+
+
+def _chunk_end(done: int, total: int, per_report: int, length: int, multiple: int | None) -> int:
+    """Returns where the next chunk ends: at a report at the latest, and rather there than a little before it."""
+    end = min(total, (done // per_report + 1) * per_report)
+    if end - done > 1.5 * max(1, length):
+        end = done + max(1, length)
+    if multiple is not None:
+        end = min(end, (done // multiple + 1) * multiple)
+    return end
+
+
+def _row(now: Snapshot, per_epoch: int) -> Row:
+    finite = now.losses[np.isfinite(now.losses)]
+    return {
+        "epoch": -(-int(now.state.step) // per_epoch),
+        "step": int(now.state.step),
+        "train_loss": float(finite.mean()) if finite.size else float("nan"),
+        "seconds": now.seconds,
+        **({"skipped": now.skipped} if now.skipped else {}),
+    }
+
+
+def _probed(chunks: Chunks, state: TrainState) -> tuple[bool, float]:
+    """Returns whether the next steps give the same bits twice, and how many are taken in a second."""
+    first = int(state.step)
+    stop = _chunk_end(first, first + PROBE_STEPS, chunks.per_epoch, PROBE_STEPS, None)
+    runs, seconds = [], 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        runs.append(chunks.run(jax.tree.map(jnp.copy, state), stop))
+        seconds = time.perf_counter() - start
+    bits = [[np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(each)] for each in runs]
+    return bits[0] == bits[1], (stop - first) / seconds
 
 
 def _total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
@@ -167,10 +230,3 @@ def _total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
     if value is None or value < 1:
         raise ValueError(f"Expected {name} of at least 1, found {value}.")
     return value * per_epoch if steps is None else value
-
-
-def _raise_on_non_finite(losses: np.ndarray, step: int, epoch: int, num_examples: int, batch_size: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
-        first = step - len(losses) + int(bad[0])
-        raise NonFiniteLossError(first, first // steps_per_epoch(num_examples, batch_size) + 1, float(losses[bad[0]]))

@@ -12,7 +12,8 @@ from jax import Array
 from jaxtyping import Float
 
 from functional_nets.nn import count_parameters
-from functional_nets.training.epoch import Data, checked_data, make_epoch, make_epochs
+from functional_nets.training.examples import Data, checked_data, epoch_orders, steps_per_epoch
+from functional_nets.training.loop import make_loop
 from functional_nets.training.step import Loss, init_state, make_train_step
 
 TINY = 100
@@ -93,26 +94,31 @@ def fit_population(
     def init(params: Any, values: dict[str, Array]) -> Any:
         return init_state(params, make_optimizer(values))
 
-    def run(state: Any, values: dict[str, Array], data: Any, key: Array, number: Array) -> Any:
+    steps = epochs_per_program * steps_per_epoch(num_examples, batch_size)
+
+    def run(state: Any, values: dict[str, Array], data: Any, orders: Any, key: Array, first: Array) -> Any:
         train_step = make_train_step(loss_fn, make_optimizer(values))
-        epoch = make_epoch(train_step, num_examples, batch_size, shuffle=shuffle)
-        state, losses = make_epochs(epoch, epochs_per_program)(state, data, key, number)
+        loop = make_loop(train_step, num_examples, batch_size, capacity=steps, stop_on_bad_loss=False)
+        state, losses = loop(state, data, orders, key, first, first + steps)
         kept = losses if every_step else losses.reshape(epochs_per_program, -1).mean(axis=1)
         return state, kept, evaluate(state.params) if evaluate else None
+
+    def arguments(state: Any, epoch: int) -> tuple[Any, ...]:
+        orders = epoch_orders(key, epoch, epochs_per_program, num_examples) if shuffle else None
+        return state, hyperparameters, data, orders, key, jnp.asarray(epoch // epochs_per_program * steps)
 
     networks = len(jax.tree.leaves(stacked_params)[0])
     axis = -1 if count_parameters(stacked_params) <= TINY * networks else 0
     state = jax.jit(jax.vmap(init, out_axes=axis))(stacked_params, hyperparameters)
     start = time.perf_counter()
-    together = jax.vmap(run, in_axes=(axis, 0, None, None, None), out_axes=(axis, 0, 0))
-    program = jax.jit(together, donate_argnums=0)
-    compiled = program.lower(state, hyperparameters, data, key, jnp.asarray(0)).compile()
+    together = jax.vmap(run, in_axes=(axis, 0, None, None, None, None), out_axes=(axis, 0, 0))
+    compiled = jax.jit(together, donate_argnums=0).lower(*arguments(state, 0)).compile()
     compile_seconds = time.perf_counter() - start
 
     losses, evaluations = [], []
     start = time.perf_counter()
-    for number in range(0, epochs, epochs_per_program):
-        state, kept, evaluation = compiled(state, hyperparameters, data, key, jnp.asarray(number))
+    for epoch in range(0, epochs, epochs_per_program):
+        state, kept, evaluation = compiled(*arguments(state, epoch))
         losses.append(np.asarray(kept))
         evaluations.append(jax.tree.map(np.asarray, evaluation))
     train_seconds = time.perf_counter() - start

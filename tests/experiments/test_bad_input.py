@@ -48,7 +48,7 @@ BAD_OPTIONS = [
     (
         "mnist",
         "--resume --out here",
-        "Expected a checkpoint to resume from, found none whole in here/checkpoints",
+        "Expected a whole checkpoint to resume from in here/checkpoints, found none",
     ),
     ("mnist", "--resume --overwrite --out here", "Expected --resume or --overwrite, found both"),
     ("reproduce", "--only 005", "Expected --only to be one of 000, 001, 002, 003, 004, found '005'"),

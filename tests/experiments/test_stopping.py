@@ -55,7 +55,7 @@ def endless(tmp_path):
     )  # fmt: skip
     try:
         for _ in range(1200):
-            if len(list((out / "checkpoints").glob("*.npz"))) == 2:
+            if len(list((out / "checkpoints").glob("*.safetensors"))) == 2:
                 break
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.1)
@@ -66,7 +66,7 @@ def endless(tmp_path):
 
 
 def newest_step(folder):
-    return max(int(path.stem.split("_")[1]) for path in (folder / "checkpoints").glob("step_*.npz"))
+    return max(int(path.stem.split("_")[1]) for path in (folder / "checkpoints").glob("step_*.safetensors"))
 
 
 def test_a_killed_run_goes_on_to_the_parameters_of_the_uninterrupted_one(endless, tmp_path):

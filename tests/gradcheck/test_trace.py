@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from functional_nets import nn
-from functional_nets.gradcheck.program import Location
+from functional_nets.equations import Location
 from functional_nets.gradcheck.trace import to_float64, trace
 from tests.gradcheck.agreement import line_of
 

@@ -1,23 +1,27 @@
-"""How a run is divided into compiled programs, for all small runs."""
+"""How a run is divided into chunks, for all small runs."""
 
 import itertools
 
 import pytest
 
-from functional_nets.training.epoch import steps_per_epoch
-from functional_nets.training.fit import _schedule
+from functional_nets.training.examples import steps_per_epoch
+from functional_nets.training.fit import _chunk_end
 
 
-@pytest.mark.parametrize("per_epoch", [1, 3])
-@pytest.mark.parametrize("per_report", [1, 2, 5])
-def test_the_parts_of_a_run_are_exactly_its_steps_from_where_it_stood(per_epoch, per_report):
-    for done, total in itertools.product(range(9), range(14)):
-        taken = []
-        for epoch, count, part in _schedule(done, total, per_epoch, per_report):
-            assert 1 <= count <= per_report
-            steps = range(count * per_epoch) if part is None else part
-            taken += [epoch * per_epoch + step for step in steps]
-        assert taken == list(range(done, total))
+@pytest.mark.parametrize("per_report", [1, 3, 10])
+@pytest.mark.parametrize("length", [0, 1, 2, 7, 50])
+@pytest.mark.parametrize("multiple", [None, 1, 4])
+def test_chunks_go_forward_to_every_report_and_every_multiple_and_to_the_end(per_report, length, multiple):
+    for done, total in itertools.combinations(range(25), 2):
+        ends = [done]
+        while ends[-1] < total:
+            ends.append(_chunk_end(ends[-1], total, per_report, length, multiple))
+        assert ends[-1] == total
+        assert all(a < b <= a + 1.5 * max(1, length) for a, b in itertools.pairwise(ends))
+        asked_for = {
+            end for end in range(done + 1, total) if end % per_report == 0 or (multiple and end % multiple == 0)
+        }
+        assert asked_for <= set(ends)
 
 
 @pytest.mark.parametrize(

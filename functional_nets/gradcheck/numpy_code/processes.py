@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.contracts import CLEARERS, input_changed, same, upstream_changed
 from functional_nets.gradcheck.judgement import Judgement
 from functional_nets.gradcheck.numpy_code.attributes import at, fingerprints
 from functional_nets.gradcheck.numpy_code.rehearsal import Rehearsal
 from functional_nets.gradcheck.numpy_code.source import method_line
 from functional_nets.gradcheck.numpy_code.stage import Stage
-from functional_nets.gradcheck.program import Location
 
 SLACK = 1e-6
 

@@ -8,7 +8,8 @@ import numpy as np
 from functional_nets.backprop.tape import Variable, records
 from functional_nets.backprop.tape.graph import Node as Recorded
 from functional_nets.backprop.tape.graph import Record
-from functional_nets.gradcheck.program import Foreign, Location, Node, Program, compute, is_real
+from functional_nets.equations import Location
+from functional_nets.gradcheck.program import Foreign, Node, Program, compute, is_real
 
 ELEMENTWISE = {
     "add",

@@ -7,8 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from functional_nets.gradcheck.program import Location
-from functional_nets.gradcheck.trace import HERE, LIBRARIES
+from functional_nets.equations import HERE, LIBRARIES, Location
 
 
 def methods(subject: Any, name: str) -> Iterator[Callable[..., Any]]:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
+from functional_nets.equations import Location
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import groups
 from functional_nets.gradcheck.hypotheses.rules.functions import regions, slope
 from functional_nets.gradcheck.hypotheses.rules.places import reader
-from functional_nets.gradcheck.program import Foreign, Location, Node, Values, entries, gradient, walk
+from functional_nets.gradcheck.program import Foreign, Node, Values, entries, gradient, walk
 
 Entry = Callable[[Node, Any, Values], tuple[Any, ...]]
 CLIPPED = {"tanh", "logistic", "relu", "max", "dot_general", "add"}

@@ -1,0 +1,171 @@
+"""What a run saves while it trains: a row of metrics at each report, checkpoints, and a last one on a signal."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments._command import OptionError
+from experiments._folder import RunFolder
+from functional_nets.training import BackgroundWriter, Snapshot, TrainState, save_checkpoint
+
+LONGEST = 60.0
+"""Seconds without a checkpoint within an epoch, for those who ask for one at each epoch's end."""
+
+
+class Cadence(NamedTuple):
+    """When checkpoints are due.
+
+    Attributes:
+        steps: At the multiples of so many steps; None for none.
+        seconds: After so many seconds.
+        epochs: At the end of each epoch, or whenever a row is written.
+    """
+
+    steps: int | None
+    seconds: float
+    epochs: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Cadence":
+        """Returns what `epoch`, `500` (steps) or `30s` (seconds) asks for.
+
+        Raises:
+            OptionError: For anything else.
+        """
+        if text == "epoch":
+            return cls(None, LONGEST, True)
+        if re.fullmatch(r"[0-9]{1,12}", text) and int(text):
+            return cls(int(text), float("inf"), False)
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?s", text):
+            return cls(None, float(text[:-1]), False)
+        raise OptionError(
+            f"Expected --checkpoint-every to be epoch, steps such as 500 or seconds such as 30s, found {text!r}: "
+            "give one of those."
+        )
+
+
+class Saving:
+    """Saves a run into its folder, between the chunks of its training.
+
+    Args:
+        folder: The run's.
+        about: What goes with each checkpoint, `contract` among it.
+        cadence: When checkpoints are due.
+        keep: How many of the newest stay, beside the best.
+        last_step: The step after which the run ends: a checkpoint is due then.
+        best: The best row so far, of a run that goes on.
+    """
+
+    def __init__(
+        self, folder: RunFolder, about: dict[str, Any], *, cadence: Cadence, keep: int, last_step: int,
+        best: dict[str, Any] | None,
+    ):  # fmt: skip
+        self._folder, self._about, self._cadence, self._keep = folder, about, cadence, keep
+        self._last_step, self._best = last_step, best
+        self._writer = BackgroundWriter()
+        self._saved_at = time.monotonic()
+        self._unsaved: str | None = None
+        self._signal: int | None = None
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Appends a row to the metrics, and notes whether it is the best."""
+        self._folder.append(row)
+        scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
+        if self._best is None or _goodness(scores) > _goodness(self._best):
+            self._best = scores
+
+    def chunk(self, snapshot: Snapshot) -> None:
+        """Saves the snapshot if it is due; ends the run after a signal.
+
+        Raises:
+            SystemExit: With 128 plus the signal's number.
+        """
+        if self._signal is not None or self._is_due(snapshot):
+            self._save(snapshot)
+        if self._signal is not None:
+            self.wait()
+            raise SystemExit(128 + self._signal)
+
+    def wait(self) -> None:
+        """Returns when the last checkpoint is on the disk.
+
+        Raises:
+            OptionError: When it could not be written.
+        """
+        self._settle()
+        if self._unsaved is not None:
+            raise OptionError(
+                f"Expected to save the run's last step in {self._folder.checkpoints}, found {self._unsaved}: "
+                "make room there, and say --resume to go on from the checkpoint before."
+            )
+
+    @contextlib.contextmanager
+    def stopping_on_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the run after the next checkpoint; a second one ends it at once."""
+
+        def stop(number: int, _: Any) -> None:
+            self._signal = number
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_DFL)
+
+        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _is_due(self, snapshot: Snapshot) -> bool:
+        step = int(snapshot.state.step)
+        by_step = self._cadence.steps is not None and step % self._cadence.steps == 0
+        by_epoch = self._cadence.epochs and not snapshot.losses.size
+        by_time = time.monotonic() - self._saved_at >= self._cadence.seconds
+        return by_step or by_epoch or by_time or step >= self._last_step
+
+    def _save(self, snapshot: Snapshot) -> None:
+        """Has the snapshot written while the training goes on, from a copy: its arrays are used again."""
+        self._settle()
+        state: TrainState = jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.array(leaf), snapshot.state)
+        about = {**self._about, "metrics_bytes": self._folder.metrics_bytes(), "best": self._best}
+        spare = {self._best["step"]} if self._best else set()
+        copy = snapshot._replace(state=state)
+        self._writer.submit(lambda: self._write(copy, about, spare))
+        self._saved_at = time.monotonic()
+
+    def _write(self, snapshot: Snapshot, about: dict[str, Any], spare: set[int]) -> None:
+        metrics = self._folder.path / "metrics.jsonl"
+        if metrics.exists():  # The checkpoint counts on its rows.
+            with metrics.open("rb") as stream:
+                os.fsync(stream.fileno())
+        save_checkpoint(self._folder.checkpoints, snapshot, about, keep=self._keep, spare=spare)
+
+    def _settle(self) -> None:
+        """Waits for the checkpoint that is being written; training goes on without one that fails."""
+        try:
+            self._writer.wait()
+        except OSError as error:
+            self._unsaved = str(error.strerror or error)
+            print(
+                f"Expected to save a checkpoint in {self._folder.checkpoints}, found {self._unsaved}: "
+                "training goes on, and the next one is tried when it is due.",
+                file=sys.stderr,
+                flush=True,
+            )
+        else:
+            self._unsaved = None
+
+
+def _goodness(row: dict[str, Any]) -> tuple[float, float]:
+    return row["test_accuracy"], -row["test_loss"]
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -1,0 +1,127 @@
+"""A folder of checkpoints: the newest few and the best are kept, and a damaged one gives way to the one before."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from functional_nets.training.checkpoint.contract import Contract, differences
+from functional_nets.training.checkpoint.file import CheckpointError, check_whole, largest_size, pack, unpack
+from functional_nets.training.checkpoint.writing import write_whole
+from functional_nets.training.fit import Snapshot
+from functional_nets.training.step import TrainState
+
+KEPT = 2  # If the disk loses the newest file, the one before it is still there.
+PATTERN = "step_*.safetensors"
+
+
+class Checkpoint(NamedTuple):
+    """What `load_checkpoint` has found.
+
+    Attributes:
+        snapshot: What `fit(…, state=…)` goes on from.
+        about: What `save_checkpoint` was given.
+        path: The file.
+        notices: What people should know: newer files that are damaged, differences that were allowed.
+        inexact: The latter alone.
+    """
+
+    snapshot: Snapshot
+    about: dict[str, Any]
+    path: Path
+    notices: list[str]
+    inexact: list[str]
+
+
+def save_checkpoint(
+    folder: Path, snapshot: Snapshot, about: dict[str, Any], *, keep: int = KEPT, spare: Collection[int] = ()
+) -> Path:
+    """Writes `step_N.safetensors`, whole or not at all, and removes older ones; returns its path.
+
+    Args:
+        folder: Where checkpoints lie; made if it is not there.
+        snapshot: What to keep.
+        about: What goes with it, in values that JSON can hold; `contract` is what `load_checkpoint` compares.
+        keep: How many of the newest files stay.
+        spare: Steps whose files stay, too, such as the best one's.
+
+    Raises:
+        OSError: When it cannot be written; the files before it are as they were.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    step = int(snapshot.state.step)
+    path = folder / f"step_{step:09d}.safetensors"
+    write_whole(path, pack(snapshot, about))
+    # Files of later steps are left alone: they are damaged, or this run would not have gone on from before them.
+    older = [each for each in sorted(folder.glob(PATTERN)) if (_step(each) or step) < step]
+    for each in older[: max(0, len(older) - (keep - 1))]:
+        if _step(each) not in spare:
+            each.unlink()
+    return path
+
+
+def load_checkpoint(
+    folder: Path, like: TrainState, contract: Contract | None = None, *, allow_inexact: bool = False
+) -> Checkpoint:
+    """Returns the newest whole checkpoint of the folder; nothing is deleted.
+
+    Args:
+        folder: Where `save_checkpoint` wrote.
+        like: A state of the same structure, shapes and types.
+        contract: What must be as it was; None compares nothing.
+        allow_inexact: Whether to go on, and to say so, when something in the contract differs.
+
+    Raises:
+        CheckpointError: When there is none, none is whole, or the newest whole one is of another structure or contract.
+    """
+    damaged: list[str] = []
+    for path in sorted(folder.glob(PATTERN), reverse=True):
+        try:
+            content = _read(path, like)
+        except CheckpointError as error:
+            damaged.append(f"{path.name}: {error}")
+            continue
+        try:
+            snapshot, about = unpack(content, like)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"Expected a checkpoint of this model and optimizer, found another in {path}: {error}; "
+                "resume with the options that the run began with."
+            ) from None
+        notices = [f"A damaged checkpoint was passed over ({each})." for each in damaged]
+        if damaged:
+            notices.append(f"The run goes on from {path.name}, the newest whole one.")
+        inexact = _compare(about.get("contract", {}), contract, path, allow_inexact)
+        return Checkpoint(snapshot, about, path, [*notices, *inexact], inexact)
+    found = "; ".join(damaged) if damaged else "none"
+    raise CheckpointError(
+        f"Expected a whole checkpoint to resume from in {folder}, found {found}: leave --resume out, or put one back."
+    )
+
+
+def _compare(was: Contract, now: Contract | None, path: Path, allow_inexact: bool) -> list[str]:
+    differing = [] if now is None else differences(was, now)
+    if differing and not allow_inexact:
+        name, then, present = differing[0]
+        raise CheckpointError(
+            f"Expected a checkpoint with {name} = {present}, found {then} in {path}: resume with what the run "
+            "began with, or say --allow-inexact to go on without the promise of the same bits."
+        )
+    return [f"Going on inexactly: {name} was {then} and is {present}." for name, then, present in differing]
+
+
+def _read(path: Path, like: TrainState) -> bytes:
+    """Returns the content of a file that is whole; its size is looked at before it is read."""
+    largest = largest_size(like)
+    try:
+        if (size := path.stat().st_size) > largest:
+            raise CheckpointError(f"it has {size:,} bytes, more than the {largest:,} that a state here can have")
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"it cannot be read ({error.strerror or error})") from None
+    check_whole(content)
+    return content
+
+
+def _step(path: Path) -> int | None:
+    digits = path.stem.removeprefix("step_")
+    return int(digits) if digits.isdigit() else None

@@ -1,0 +1,82 @@
+"""Writing so that whatever stops the program or the machine leaves the old file or the new one, whole."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file: beside its place, flushed to the disk, renamed, and the folder flushed.
+
+    The flush before the rename is what a power cut asks for: without it, a file system may keep the new name and
+    lose the content.
+
+    Raises:
+        OSError: When it cannot be written; nothing of it is left then.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            flush(stream.fileno())
+        os.replace(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    flush_folder(path.parent)
+
+
+def flush(descriptor: int) -> None:
+    """Returns when what was written is on the disk."""
+    os.fsync(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Returns when the names in a folder are on the disk."""
+    if os.name == "nt":  # Windows opens no folders.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        flush(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class BackgroundWriter:
+    """Runs one writing job at a time, while the training goes on."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Starts a job once the one before has ended.
+
+        Raises:
+            OSError: That of the job before; this one is not started then.
+        """
+        self.wait()
+        self._thread = threading.Thread(target=self._run, args=(job,), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Returns when no job is running.
+
+        Raises:
+            OSError: That of the last job.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except OSError as error:
+            self._error = error
