@@ -76,7 +76,7 @@ class _Watched:
         for operation in reversed(self._operations):
             if not wanted.isdisjoint(operation.outputs):
                 wanted.update(number for number in operation.inputs if kinds[number])
-        meant = {number for number in self._constants if kinds[number] == INFINITE}
+        meant = {number for number in self._constants if kinds[number]}
         of_constant = None
         for operation in self._operations:
             made = [number for number in operation.outputs if number in wanted]

@@ -51,6 +51,11 @@ BAD_OPTIONS = [
         "Expected a whole checkpoint to resume from in here/checkpoints, found none",
     ),
     ("mnist", "--resume --overwrite --out here", "Expected --resume or --overwrite, found both"),
+    ("mnist", "--checkpoint-every 0", "Expected --checkpoint-every to be epoch, steps such as 500 or seconds"),
+    ("mnist", "--checkpoint-every 5m", "Expected --checkpoint-every to be epoch, steps such as 500 or seconds"),
+    ("mnist", "--keep-checkpoints 0", "Expected --keep-checkpoints of at least 1, found 0"),
+    ("mnist", "--max-skipped 0", "Expected --max-skipped of at least 1, found 0"),
+    ("mnist", "--on-nonfinite ignore", "Expected --on-nonfinite to be one of stop, skip, found 'ignore'"),
     ("reproduce", "--only 005", "Expected --only to be one of 000, 001, 002, 003, 004, found '005'"),
     ("reproduce", "--seeds 1", "Expected --seeds of at least 2, found 1"),
 ]

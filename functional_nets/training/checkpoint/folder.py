@@ -4,9 +4,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from functional_nets.training.checkpoint import writing
 from functional_nets.training.checkpoint.contract import Contract, differences
 from functional_nets.training.checkpoint.file import CheckpointError, check_whole, largest_size, pack, unpack
-from functional_nets.training.checkpoint.writing import write_whole
 from functional_nets.training.fit import Snapshot
 from functional_nets.training.step import TrainState
 
@@ -50,12 +50,12 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     step = int(snapshot.state.step)
     path = folder / f"step_{step:09d}.safetensors"
-    write_whole(path, pack(snapshot, about))
+    writing.write_whole(path, pack(snapshot, about))
     # Files of later steps are left alone: they are damaged, or this run would not have gone on from before them.
     older = [each for each in sorted(folder.glob(PATTERN)) if (_step(each) or step) < step]
     for each in older[: max(0, len(older) - (keep - 1))]:
         if _step(each) not in spare:
-            each.unlink()
+            writing.remove(each)
     return path
 
 

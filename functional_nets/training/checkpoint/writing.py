@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -19,14 +20,33 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:
-            stream.write(content)
+            write(stream, content)
             flush(stream.fileno())
-        os.replace(partial, path)
+        rename(partial, path)
     except OSError:
         with contextlib.suppress(OSError):
-            partial.unlink()
+            remove(partial)
         raise
     flush_folder(path.parent)
+
+
+# Each by a name of its own, so that scripts/torture.py can kill the process between any two.
+
+
+def write(stream: BinaryIO, content: bytes) -> None:
+    """Hands the content to the system."""
+    stream.write(content)
+    stream.flush()
+
+
+def rename(old: Path, new: Path) -> None:
+    """Gives a file its name, in place of what had it, at one stroke."""
+    os.replace(old, new)
+
+
+def remove(path: Path) -> None:
+    """Removes a file that is no longer needed."""
+    path.unlink(missing_ok=True)
 
 
 def flush(descriptor: int) -> None:
