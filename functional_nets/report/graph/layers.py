@@ -1,0 +1,112 @@
+"""Which operations belong together: what the user's source lines, functions and named scopes say of it."""
+
+import linecache
+import os.path
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from functional_nets.gradcheck.program import Location
+from functional_nets.report.graph.units import Unit
+
+LARGE = 24  # Operations, above which a layer is divided further if its lines allow it.
+WEIGHTED = {"dot_general", "conv_general_dilated"}
+
+
+class Function(NamedTuple):
+    """A function that was entered."""
+
+    file: str
+    name: str
+
+
+Step = Location | Function | str
+Path = tuple[Step, ...]
+
+
+class Layer(NamedTuple):
+    """A run of operations that fold into one box.
+
+    Attributes:
+        label: What stands on the box: a scope's, parameter's or function's name, or the line of source.
+        units: The positions of its operations.
+        where: The user's line.
+    """
+
+    label: str
+    units: tuple[int, ...]
+    where: Location | None
+
+
+def layers(units: Sequence[Unit], names: Mapping[int, str]) -> list[Layer]:
+    """Returns the layers in the order in which they run: contiguous runs, so that folding makes no cycle.
+
+    Args:
+        units: The operations.
+        names: By value, the names of the function's inputs.
+    """
+    paths = [_path(unit) for unit in units]
+    runs = _divided(units, paths, list(range(len(units))), 0)
+    return [_layer(units, paths, run, names) for run in runs]
+
+
+def _path(unit: Unit) -> Path:
+    """Returns named scopes, then the functions entered and the lines in them, the outermost first."""
+    entered = (step for line in unit.stack for step in (Function(line.file, line.function), line))
+    return (*filter(None, unit.scope.split("/")), *entered)
+
+
+def _divided(units: Sequence[Unit], paths: list[Path], run: list[int], depth: int) -> list[list[int]]:
+    heads = {number: paths[number][: depth + 1] for number in run}
+    if all(len(head) <= depth for head in heads.values()):
+        return _passes(units, paths, run)
+    parts = [list(part) for _, part in groupby(run, key=heads.__getitem__)]
+    if len(parts) == 1:
+        return _divided(units, paths, run, depth + 1)
+    found = []
+    for part in parts:
+        several = sum(units[number].op in WEIGHTED for number in part) > 1 or len(part) > LARGE
+        found += _divided(units, paths, part, depth + 1) if several else [part]
+    return found
+
+
+def _passes(units: Sequence[Unit], paths: list[Path], run: list[int]) -> list[list[int]]:
+    """Divides a run before each further use of the line that multiplies by weights: the next pass of a loop."""
+    found: list[list[int]] = [[]]
+    seen: set[tuple[str, Path]] = set()
+    for number in run:
+        here = (units[number].op, paths[number])
+        if here in seen:
+            found.append([])
+            seen = set()
+        if here[0] in WEIGHTED:
+            seen.add(here)
+        found[-1].append(number)
+    return found
+
+
+def _layer(units: Sequence[Unit], paths: list[Path], run: list[int], names: Mapping[int, str]) -> Layer:
+    shared = os.path.commonprefix([paths[number] for number in run])
+    lines = [step for step in shared if isinstance(step, Location)]
+    where = lines[-1] if lines else units[run[0]].where
+    scopes = [step for step in shared if isinstance(step, str)]
+    entered = [step.name for step in shared if isinstance(step, Function) and not step.name.startswith("<")]
+    name = scopes[-1] if scopes else entered[-1].lstrip("_") if len(entered) > 1 else ""
+    group = _group([names[number] for unit in run for number in units[unit].operands if number in names])
+    if group.isdigit():
+        name = f"{name or 'layer'} {group}"
+    elif group:
+        name = group
+    return Layer(name or _source(where), tuple(run), where)
+
+
+def _group(leaves: list[str]) -> str:
+    """Returns what the paths of parameters have in common: `dense1` of `dense1/w` and `dense1/b`."""
+    groups = {leaf.rpartition("/")[0] for leaf in leaves if "/" in leaf}
+    return groups.pop() if len(groups) == 1 else ""
+
+
+def _source(where: Location | None) -> str:
+    if where is None:
+        return "layer"
+    return linecache.getline(where.file, where.line).strip() or f"line {where.line}"
