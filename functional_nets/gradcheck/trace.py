@@ -166,7 +166,8 @@ class _Tracer:
         if where and "name" in params:
             self.stack += (Location(where.file, where.line, params["name"]),)
         first = len(self.nodes)
-        outputs = self.closed(inner, inputs, where) if hasattr(inner, "consts") else self.inline(inner, [], inputs, where)
+        whole = hasattr(inner, "consts")
+        outputs = self.closed(inner, inputs, where) if whole else self.inline(inner, [], inputs, where)
         if equation.primitive.name.startswith("custom_"):
             name = jaxpr.debug_info.func_name
             self.calls.append(Call(name, first, len(self.nodes), tuple(inputs), tuple(outputs), where, equation))

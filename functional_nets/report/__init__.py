@@ -1,6 +1,7 @@
 """What people see of a run: its progress in the terminal, its page afterwards."""
 
+from functional_nets.report.graph import Disagreement, GradientGraph, gradient_graph
 from functional_nets.report.page import write_page
 from functional_nets.report.progress import Progress
 
-__all__ = ["Progress", "write_page"]
+__all__ = ["gradient_graph", "GradientGraph", "Disagreement", "Progress", "write_page"]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from functional_nets.gradcheck import Report, check
-from functional_nets.gradcheck.comparison import given_leaves
+from functional_nets.gradcheck.comparison import given_leaves, leaf_paths
 from functional_nets.gradcheck.program import is_real
 from functional_nets.gradcheck.trace import trace
 from functional_nets.report.graph.model import Input, Model
@@ -23,12 +24,13 @@ def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
     if all(isinstance(arg, int) and not isinstance(arg, bool) for arg in args):
         args = [float(arg) for arg in args]  # A formula of plain numbers: there 3 is 3.0.
     program = trace(fn, *args)
-    testimony = testify(program)
     report, given = (None, {}) if manual is None else _checked(fn, args, manual)
+    numbers = (*program.leaves, *program.arguments)
+    testimony = testify(program, {numbers[leaf]: np.asarray(array) for leaf, array in given.items()})
     names = _names(fn, args)
     grads = whole_gradient(fn, args) or [None] * len(names)
     inputs = []
-    for place, number in enumerate((*program.leaves, *program.arguments)):
+    for place, number in enumerate(numbers):
         if is_real(program.values[number]):
             leaf = report.leaves[place] if report is not None and place < len(report.leaves) else None
             ok = leaf is None or leaf.ok
@@ -39,8 +41,8 @@ def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
 def _checked(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> tuple[Report, dict[int, Any]]:
     """Returns the gradient check's report, and the gradient under test by the place of its leaf."""
     first, *rest = args
-    everything = not callable(manual) and jax.tree.structure(manual) != jax.tree.structure(first)
-    if everything and isinstance(manual, (tuple, list)) and len(manual) == len(args):
+    another_tree = not callable(manual) and leaf_paths(manual) != leaf_paths(first)
+    if another_tree and isinstance(manual, (tuple, list)) and len(manual) == len(args):
         report = check(lambda whole: fn(*whole), tuple(args), manual=tuple(manual))
         return report, dict(enumerate(given_leaves(tuple(manual), tuple(args))))
     answers: list[Any] = []

@@ -1,6 +1,6 @@
 """What finite differences measure at an edge of the graph: the rest of the program, run from a moved operand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -29,9 +29,6 @@ class Slope(NamedTuple):
     error: float
     left: float
     right: float
-
-    def __add__(self, other: Any) -> "Slope":
-        return Slope(*(a + b for a, b in zip(self, other, strict=True)))
 
     def allows(self, slope: float, scale: float) -> bool:
         """Whether a derivative is what was measured, up to what the measurement can tell."""
@@ -62,14 +59,14 @@ class Measured(NamedTuple):
     along: Slope | None = None
 
 
-def measure(program: Program, unit: Unit, place: int, slopes: Sequence[Any]) -> Measured | None:
+def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -> Measured | None:
     """Returns the differences at an edge, None for complex numbers.
 
     Args:
         program: The traced function.
         unit: The operation that takes the value.
         place: At which place.
-        slopes: The gradients by other witnesses, whose largest and most different elements are measured.
+        chosen: The elements of a large tensor that are measured on their own.
     """
     x = np.asarray(program.values[unit.taken(place)])
     if x.dtype.kind != "f":
@@ -89,8 +86,8 @@ def measure(program: Program, unit: Unit, place: int, slopes: Sequence[Any]) -> 
     if x.size <= WHOLE:
         return Measured({index: along(_unit_vector(x.shape, index)) for index in np.ndindex(x.shape)})
     direction = np.random.default_rng(0).standard_normal(x.shape)
-    worst = dict.fromkeys((most_different(slopes), most_different(slopes[:1])))
-    return Measured({index: along(_unit_vector(x.shape, index)) for index in worst}, direction, along(direction))
+    elements = {index: along(_unit_vector(x.shape, index)) for index in dict.fromkeys(chosen)}
+    return Measured(elements, direction, along(direction))
 
 
 def most_different(slopes: Sequence[Any]) -> Index:

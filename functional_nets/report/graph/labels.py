@@ -55,9 +55,11 @@ def label(edge: Edge, given: Any = None, ok: bool = True) -> Label:
     """
     by_witness = gradients(edge) | ({} if given is None else {"yours": given})
     wrong = {*edge.differing, *(() if ok else ("yours",))}
+    numbers: dict[str, tuple[str, ...]]
+    heading: tuple[str, ...] = ()
     if not np.shape(edge.value):
         numbers = {name: (_number(gradient, ()),) for name, gradient in by_witness.items()}
-        value, heading = brief(edge.value), ()
+        value = brief(edge.value)
     else:
         index = worst(edge, given)
         numbers = {name: (_norm(gradient), _number(gradient, index)) for name, gradient in by_witness.items()}

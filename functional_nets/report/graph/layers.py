@@ -1,9 +1,8 @@
 """Which operations belong together: what the user's source lines, functions and named scopes say of it."""
 
 import linecache
-import os.path
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from functional_nets.gradcheck.program import Location
@@ -86,7 +85,7 @@ def _passes(units: Sequence[Unit], paths: list[Path], run: list[int]) -> list[li
 
 
 def _layer(units: Sequence[Unit], paths: list[Path], run: list[int], names: Mapping[int, str]) -> Layer:
-    shared = os.path.commonprefix([paths[number] for number in run])
+    shared = _shared([paths[number] for number in run])
     lines = [step for step in shared if isinstance(step, Location)]
     where = lines[-1] if lines else units[run[0]].where
     scopes = [step for step in shared if isinstance(step, str)]
@@ -100,6 +99,12 @@ def _layer(units: Sequence[Unit], paths: list[Path], run: list[int], names: Mapp
     return Layer(name or _source(where), tuple(run), where)
 
 
+def _shared(paths: list[Path]) -> Path:
+    """Returns the steps with which all paths begin."""
+    alike = (len(set(steps)) == 1 for steps in zip(*paths, strict=False))
+    return paths[0][: sum(takewhile(bool, alike))]
+
+
 def _group(leaves: list[str]) -> str:
     """Returns what the paths of parameters have in common: `dense1` of `dense1/w` and `dense1/b`."""
     groups = {leaf.rpartition("/")[0] for leaf in leaves if "/" in leaf}
@@ -109,4 +114,4 @@ def _group(leaves: list[str]) -> str:
 def _source(where: Location | None) -> str:
     if where is None:
         return "layer"
-    return linecache.getline(where.file, where.line).strip() or f"line {where.line}"
+    return linecache.getline(where.file, where.line).strip().removeprefix("return ") or f"line {where.line}"

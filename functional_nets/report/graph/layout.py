@@ -7,6 +7,7 @@ vertical places are least squares under the order, by pooling adjacent violators
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 COLUMN_GAP = 30.0  # Pixels between two columns, in which edges bend.
@@ -118,7 +119,7 @@ def _chain(line: Line, items: Mapping[str, _Item]) -> list[_Item]:
     chain = [_Item(Box(0.0, 5.0, 5.0), rank) for rank in range(source.rank + 1, target.rank - 1)]
     chain.append(_Item(line.label, target.rank - 1))
     whole = [source, *chain, target]
-    for a, b in zip(whole, whole[1:], strict=False):
+    for a, b in pairwise(whole):
         a.after.append(b)
         b.before.append(a)
     return chain
@@ -166,7 +167,7 @@ def _barycentre(item: _Item, neighbours: list[_Item]) -> float:
 
 def _crossings(columns: list[list[_Item]]) -> int:
     total = 0
-    for column, after in zip(columns, columns[1:], strict=False):
+    for column, after in pairwise(columns):
         place = {id(item): number for number, item in enumerate(after)}
         ends = [end for item in column for end in sorted(place[id(other)] for other in item.after)]
         total += sum(a > b for number, a in enumerate(ends) for b in ends[number + 1 :])

@@ -160,6 +160,18 @@ class Model:
         here = [number for number, unit in enumerate(units) if unit.where and unit.where[:2] == place]
         return set([number for number in here if units[number].op == self.cause.op] or here)
 
+    @cached_property
+    def inconsistent(self) -> list[str]:
+        """The inputs for which `jax.grad` of the whole function is not the sum of what flows back along the edges."""
+        found = []
+        for number, each in enumerate(self.inputs):
+            parts = [edge.gradient for edge in self.edges if edge.source == f"i{number}" and edge.key != RESULT]
+            if each.jax is not None and parts and all(part.jax is not None for part in parts):
+                room = sum(part.tolerance for part in parts)
+                if np.any(np.abs(sum(part.jax for part in parts) - each.jax) > room):
+                    found.append(each.name)
+        return found
+
     def view(self, opened: Collection[int] | None = None) -> View:
         """Returns the graph with the layers of these numbers unfolded, or with all of them."""
         folded = {

@@ -14,21 +14,31 @@ LEGEND = "above an edge: the value; below it the gradient by hand-written rule, 
 LEGEND_DOWN = LEGEND.replace("above an edge", "beside an edge").replace("below it", "under it")
 
 STYLE = """
-.gg{--paper:#fff;--ink:#1b2733;--faint:#5a6875;--wire:#93a1af;--value:#0a56a8;--slope:#8a3f00;--wrong:#b3131f;
---box:#f1f4f7;--given:#e4f0fb;--fold:#fff4dc;--mark:#ffd7d9}
-@media (prefers-color-scheme:dark){.gg{--paper:#10161d;--ink:#e6edf3;--faint:#9aa7b4;--wire:#5d6b7a;--value:#7cc0ff;
---slope:#ffb27a;--wrong:#ff8a85;--box:#1d2731;--given:#142f4a;--fold:#3a2f14;--mark:#5a1d22}}
-.gg text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:var(--ink);
-white-space:pre}
-.gg .paper{fill:var(--paper)}.gg .name{text-anchor:middle;font-size:13px;font-weight:600}
-.gg .small{text-anchor:middle;fill:var(--faint)}.gg .value{fill:var(--value);font-weight:600}
-.gg .slope{fill:var(--slope)}.gg .heading,.gg .legend{fill:var(--faint)}
-.gg .wrong{fill:var(--wrong);font-weight:700}.gg .verdict{font-size:12px}
-.gg .ground{fill:none;pointer-events:all}.gg .wire{fill:none;stroke:var(--wire);stroke-width:1.5}.gg .head{fill:var(--wire)}
-.gg .edge.differs .wire{stroke:var(--wrong);stroke-width:2.5;stroke-dasharray:7 3}.gg .edge.differs .head{fill:var(--wrong)}
-.gg .box{fill:var(--box);stroke:var(--wire);stroke-width:1.2}.gg .input .box{fill:var(--given)}
-.gg .layer .box{fill:var(--fold);stroke-dasharray:4 2}.gg .marked .box{fill:var(--mark);stroke:var(--wrong);stroke-width:2.5}
-.gg .bad .box{stroke:var(--wrong);stroke-width:2.5}
+.gg { --paper: #fff; --ink: #1b2733; --faint: #5a6875; --wire: #8593a1; --value: #0a56a8; --slope: #8a3f00;
+  --wrong: #b3131f; --box: #f1f4f7; --given: #e4f0fb; --fold: #fff4dc; --mark: #ffd7d9; }
+@media (prefers-color-scheme: dark) {
+  .gg { --paper: #10161d; --ink: #e6edf3; --faint: #9aa7b4; --wire: #6d7b8a; --value: #7cc0ff; --slope: #ffb27a;
+    --wrong: #ff8a85; --box: #1d2731; --given: #142f4a; --fold: #3a2f14; --mark: #5a1d22; } }
+.gg text { font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  fill: var(--ink); white-space: pre; }
+.gg .paper { fill: var(--paper); }
+.gg .name { text-anchor: middle; font-size: 13px; font-weight: 600; }
+.gg .small { text-anchor: middle; fill: var(--faint); }
+.gg .value { fill: var(--value); font-weight: 600; }
+.gg .slope { fill: var(--slope); }
+.gg .heading, .gg .legend { fill: var(--faint); }
+.gg .wrong { fill: var(--wrong); font-weight: 700; }
+.gg .verdict { font-size: 12px; }
+.gg .ground { fill: none; pointer-events: all; }
+.gg .wire { fill: none; stroke: var(--wire); stroke-width: 1.5; }
+.gg .head { fill: var(--wire); }
+.gg .differs .wire { stroke: var(--wrong); stroke-width: 2.5; stroke-dasharray: 7 3; }
+.gg .differs .head { fill: var(--wrong); }
+.gg .box { fill: var(--box); stroke: var(--wire); stroke-width: 1.2; }
+.gg .input .box { fill: var(--given); }
+.gg .layer .box { fill: var(--fold); stroke-dasharray: 4 2; }
+.gg .marked .box { fill: var(--mark); stroke: var(--wrong); stroke-width: 2.5; }
+.gg .bad .box { stroke: var(--wrong); stroke-width: 2.5; }
 """
 
 

@@ -39,8 +39,8 @@ def wrapped(text: str) -> list[str]:
     """Returns a text for a box: one line, or two of which the second may end in an ellipsis."""
     if len(text) <= LONGEST:
         return [text]
-    space = text.rfind(" ", 0, LONGEST + 1)
-    cut = space if space > LONGEST // 2 else LONGEST
+    cut = max((text.rfind(each, 0, LONGEST) + 1 for each in " ([,._=+"), default=0)
+    cut = cut if cut > LONGEST // 3 else LONGEST
     rest = text[cut:].strip()
     return [text[:cut], rest if len(rest) <= LONGEST else rest[: LONGEST - 1].rstrip() + "…"]
 
@@ -54,7 +54,7 @@ def room(label: Label) -> Box:
 def under(vertex: Vertex, uses: int) -> list[tuple[str, bool]]:
     """Returns the lines below a vertex, each with whether it is good news: sums, gradients under test, mistakes."""
     found = []
-    if vertex.total is not None:
+    if vertex.total is not None and uses > 1:
         found.append((f"Σ of {uses} uses: {_brief(vertex.total)}", True))
     if vertex.given is not None and uses != 1:
         found.append((f"yours: {_brief(vertex.given)}", vertex.ok))

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import PurePath
 
 from functional_nets.gradcheck.program import Location
@@ -64,7 +65,7 @@ def _ground(label: Label, x: float, y: float, down: bool) -> str:
 
 def _path(points: Sequence[Point], down: bool) -> str:
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for number, ((x, y), (to_x, to_y)) in enumerate(zip(points, points[1:], strict=False)):
+    for number, ((x, y), (to_x, to_y)) in enumerate(pairwise(points)):
         if number % 2 or (x == to_x if down else y == to_y):
             path += f"L{to_x:.1f} {to_y:.1f}"
         elif down:
@@ -111,7 +112,7 @@ def draw_vertex(vertex: Vertex, at: Point, uses: int, fold: str | None) -> str:
     state = vertex.kind + (" marked" if vertex.marked else "") + ("" if vertex.ok else " bad")
     said = f"{tip}: {'unfold' if vertex.kind == 'layer' else 'fold its layer'}"
     acts = f' tabindex="0" role="button" data-fold="{fold}" aria-label="{escaped(said)}"' if fold else ""
-    name = "" if fold is None else f' data-name="{escaped(tip)}"'
+    name = "" if fold is None else f' data-key="{vertex.key}" data-name="{escaped(tip)}"'
     lines = [(line, "name") for line in wrapped(vertex.label)]
     if vertex.kind == "layer":
         lines.append((f"▸ {vertex.size} operations" if fold is not None else f"{vertex.size} operations", "small"))

@@ -10,9 +10,9 @@ from functional_nets.report.graph.witnesses import Testimony
 SYMBOLS = {
     "mul": "×", "add": "+", "add_any": "+", "sub": "−", "div": "÷", "neg": "−x", "square": "x²", "sqrt": "√",
     "rsqrt": "1/√", "dot_general": "@", "reduce_sum": "Σ", "reduce_max": "max", "reduce_min": "min",
-    "reduce_prod": "Π", "logistic": "σ", "broadcast_in_dim": "broadcast", "transpose": "ᵀ", "select_n": "where",
+    "reduce_prod": "Π", "logistic": "σ", "broadcast_in_dim": "broadcast", "select_n": "where",
     "gather": "pick", "take": "pick", "conv_general_dilated": "conv", "integer_pow": "xⁿ", "pow": "xʸ",
-    "convert_element_type": "convert", "custom_jvp_call": "call", "abs": "|x|",
+    "convert_element_type": "convert", "abs": "|x|",
 }  # fmt: skip
 """What a course writes for a primitive; of the others the name."""
 

@@ -7,7 +7,18 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from functional_nets.gradcheck.program import (
-    Call, Cotangents, Location, Node, Program, Values, active_nodes, compute, cotangent, entries, is_real, walk,
+    Call,
+    Cotangents,
+    Location,
+    Node,
+    Program,
+    Values,
+    active_nodes,
+    compute,
+    cotangent,
+    entries,
+    is_real,
+    walk,
 )  # fmt: skip
 
 

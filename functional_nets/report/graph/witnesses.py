@@ -1,6 +1,6 @@
 """The gradient at every edge of a program by three ways that share no code: rules, `jax.grad`, differences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ from functional_nets.gradcheck.precision import PROBE, SAFETY, perturbed
 from functional_nets.gradcheck.program import Program, is_real, walk
 from functional_nets.gradcheck.trace import to_float64
 from functional_nets.gradcheck.witnesses import QUICKLY
-from functional_nets.report.graph.differences import Measured, measure
+from functional_nets.report.graph.differences import Measured, measure, most_different
 from functional_nets.report.graph.units import Unit, active_positions, by_jax, passed_back, units
 
 FINEST = 1e-11  # JAX's functions round as they like; no mistake is smaller.
@@ -84,8 +84,13 @@ class Testimony(NamedTuple):
     notes: tuple[str, ...]
 
 
-def testify(program: Program) -> Testimony:
-    """Returns the gradient at every edge through which the result depends on an argument."""
+def testify(program: Program, tested: Mapping[int, Any]) -> Testimony:
+    """Returns the gradient at every edge through which the result depends on an argument.
+
+    Args:
+        program: The traced function.
+        tested: By value, a gradient under test: differences are to be measured where it is wrong.
+    """
     active = active_positions(program)
     cotangents = walk(program, active)
     found = units(program, cotangents, active)
@@ -106,9 +111,11 @@ def testify(program: Program) -> Testimony:
     edges = {}
     for key, rule in rules.items():
         number, place = key
-        by_jax = jaxs.get(key)
-        slopes = [rule] if by_jax is None else [rule, by_jax]
-        edges[key] = Gradient(rule, by_jax, measure(program, found[number], place, slopes), tolerances[key])
+        by_jax, taken = jaxs.get(key), found[number].taken(place)
+        others = [each for each in (by_jax, tested.get(taken)) if each is not None and each.shape == rule.shape]
+        # Where the whole gradient is largest, each of several uses is measured: they can then be added up.
+        chosen = [*(most_different([rule, other]) for other in others), most_different([cotangents[taken]])]
+        edges[key] = Gradient(rule, by_jax, measure(program, found[number], place, chosen), tolerances[key])
     return Testimony(program, found, edges, cotangents, tuple(notes))
 
 
