@@ -102,7 +102,7 @@ class GradientGraph:
 
     def html(self) -> str:
         """Returns a page that needs no other file and no network: search, zoom, layers and tensors that unfold."""
-        return page(self.model, self.title, verdict(self.model, briefly=False), fold=self._long)
+        return page(self.model, self.title, verdict(self.model, briefly=True), fold=self._long)
 
     def save(self, path: str | Path) -> None:
         """Writes the graph: a page to `….html`, the picture to `….svg`, text to `….txt`.

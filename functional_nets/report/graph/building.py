@@ -14,7 +14,7 @@ from functional_nets.gradcheck.comparison import given_leaves, leaf_paths
 from functional_nets.gradcheck.program import is_real
 from functional_nets.gradcheck.trace import trace
 from functional_nets.report.graph.model import Input, Model
-from functional_nets.report.graph.witnesses import testify, whole_gradient
+from functional_nets.report.graph.witnesses import testify
 
 
 def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
@@ -26,15 +26,14 @@ def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
     program = trace(fn, *args)
     report, given = (None, {}) if manual is None else _checked(fn, args, manual)
     numbers = (*program.leaves, *program.arguments)
-    testimony = testify(program, {numbers[leaf]: np.asarray(array) for leaf, array in given.items()})
+    testimony = testify(program, fn, args, {numbers[leaf]: np.asarray(array) for leaf, array in given.items()})
     names = _names(fn, args)
-    grads = whole_gradient(fn, args) or [None] * len(names)
     inputs = []
     for place, number in enumerate(numbers):
         if is_real(program.values[number]):
             leaf = report.leaves[place] if report is not None and place < len(report.leaves) else None
             ok = leaf is None or leaf.ok
-            inputs.append(Input(names[place], number, grads[place], given.get(place), ok))
+            inputs.append(Input(names[place], number, testimony.whole[place], given.get(place), ok))
     return Model(testimony, tuple(inputs), report)
 
 
@@ -69,4 +68,7 @@ def _names(fn: Callable[..., Any], args: Sequence[Any]) -> list[str]:
         for path, _ in jax.tree_util.tree_leaves_with_path(arg)
     ]
     count = Counter(path or name for name, path in pairs)
-    return [name if not path else path if count[path] == 1 else f"{name}/{path}" for name, path in pairs]
+    return [
+        name if not path else path if count[path] == 1 and not path[0].isdigit() else f"{name}/{path}"
+        for name, path in pairs
+    ]

@@ -62,7 +62,10 @@ def label(edge: Edge, given: Any = None, ok: bool = True) -> Label:
         value = brief(edge.value)
     else:
         index = worst(edge, given)
-        numbers = {name: (_norm(gradient), _number(gradient, index)) for name, gradient in by_witness.items()}
+        numbers = {
+            name: (_norm(gradient, np.size(edge.value)), _number(gradient, index))
+            for name, gradient in by_witness.items()
+        }
         value, heading = f"{shape(edge.value)}  norm {brief(norm(edge.value), 4)}", ("norm", f"at {list(index)}")
     rows = tuple(Row(WITNESSES[name], each, name in wrong) for name, each in numbers.items())
     return Label(value, heading, rows, "at a kink" if edge.gradient.kinked() and not edge.differing else "")
@@ -101,7 +104,7 @@ def _number(gradient: Any, index: Index) -> str:
     return "—" if gradient is None or not np.size(gradient) else brief(gradient[index])
 
 
-def _norm(gradient: Any) -> str:
-    if isinstance(gradient, dict):
-        return "·"
+def _norm(gradient: Any, size: int) -> str:
+    if isinstance(gradient, dict):  # Of a large tensor some elements are measured, which have no norm.
+        return brief(norm(list(gradient.values())), 4) if len(gradient) == size else "·"
     return "—" if gradient is None else brief(norm(gradient), 4)

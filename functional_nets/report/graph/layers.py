@@ -37,16 +37,24 @@ class Layer(NamedTuple):
     where: Location | None
 
 
-def layers(units: Sequence[Unit], names: Mapping[int, str]) -> list[Layer]:
+def layers(units: Sequence[Unit], names: Mapping[int, str], symbols: Sequence[str]) -> list[Layer]:
     """Returns the layers in the order in which they run: contiguous runs, so that folding makes no cycle.
 
     Args:
         units: The operations.
         names: By value, the names of the function's inputs.
+        symbols: What stands on the operations, for a layer that has no better name.
     """
     paths = [_path(unit) for unit in units]
-    runs = _divided(units, paths, list(range(len(units))), 0)
-    return [_layer(units, paths, run, names) for run in runs]
+    runs = _divided(units, paths, list(range(len(units))), 0) if units else []
+    found = []
+    for run in runs:
+        layer = _layer(units, paths, run, names)
+        elsewhere = (path for number, path in enumerate(paths) if number not in run)
+        if not layer.label and any(layer.where in path for path in elsewhere):
+            layer = layer._replace(label=" ".join(symbols[number] for number in run))
+        found.append(layer if layer.label else layer._replace(label=_source(layer.where)))
+    return found
 
 
 def _path(unit: Unit) -> Path:
@@ -91,12 +99,9 @@ def _layer(units: Sequence[Unit], paths: list[Path], run: list[int], names: Mapp
     scopes = [step for step in shared if isinstance(step, str)]
     entered = [step.name for step in shared if isinstance(step, Function) and not step.name.startswith("<")]
     name = scopes[-1] if scopes else entered[-1].lstrip("_") if len(entered) > 1 else ""
-    group = _group([names[number] for unit in run for number in units[unit].operands if number in names])
-    if group.isdigit():
-        name = f"{name or 'layer'} {group}"
-    elif group:
-        name = group
-    return Layer(name or _source(where), tuple(run), where)
+    leaves = [names[number] for unit in run for number in units[unit].operands if number in names]
+    name = _group(leaves) or name
+    return Layer(name, tuple(run), where)
 
 
 def _shared(paths: list[Path]) -> Path:
@@ -107,7 +112,8 @@ def _shared(paths: list[Path]) -> Path:
 
 def _group(leaves: list[str]) -> str:
     """Returns what the paths of parameters have in common: `dense1` of `dense1/w` and `dense1/b`."""
-    groups = {leaf.rpartition("/")[0] for leaf in leaves if "/" in leaf}
+    parents = ((leaf, *leaf.rpartition("/")[::2]) for leaf in leaves if "/" in leaf)
+    groups = {leaf if last.isdigit() else parent for leaf, parent, last in parents}
     return groups.pop() if len(groups) == 1 else ""
 
 

@@ -12,7 +12,8 @@ from functional_nets.gradcheck.report import Cause, Report
 from functional_nets.report.graph.differences import Measured, Slope
 from functional_nets.report.graph.layers import Layer, layers
 from functional_nets.report.graph.symbols import symbol
-from functional_nets.report.graph.witnesses import Gradient, Place, Testimony
+from functional_nets.report.graph.units import Place
+from functional_nets.report.graph.witnesses import Gradient, Testimony
 
 RESULT = "result"
 
@@ -112,8 +113,9 @@ class Model:
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers that fold: those of more than one operation."""
-        found = [layer for layer in layers(self.testimony.units, self._names) if len(layer.units) > 1]
-        return [layer for layer in found if len(layer.units) < len(self.testimony.units)]
+        units = self.testimony.units
+        found = layers(units, self._names, [symbol(unit, self.testimony) for unit in units])
+        return [layer for layer in found if 1 < len(layer.units) < len(units)]
 
     @cached_property
     def edges(self) -> list[Edge]:

@@ -25,7 +25,7 @@ function zoom(to, at) {
 function fit() {
   const wide = (stage.clientWidth - 4) / size().width;
   const high = (stage.clientHeight - 4) / size().height;
-  zoom(Math.min(1.5, Math.max(Math.min(wide, high), Math.min(wide, 0.7))));
+  zoom(Math.min(1.5, Math.max(Math.min(wide, high), Math.min(Math.max(wide, 0.6), 0.9))));
 }
 
 function show(to) {
@@ -115,12 +115,14 @@ function search() {
 
 function go() {
   if (!hits.length) return;
-  const key = hits[next % hits.length];
   byId("found").textContent = `${next % hits.length + 1} of ${hits.length}`;
+  visit(hits[next % hits.length]).scrollIntoView({ block: "center", inline: "center" });
   next += 1;
+}
+
+function visit(key) {
   if (!within("key", key)) show(data.layers[key] || "all");
-  const found = within("key", key);
-  found.scrollIntoView({ block: "center", inline: "center" });
+  return within("key", key);
 }
 
 byId("search").addEventListener("input", search);
@@ -138,6 +140,9 @@ byId("first").addEventListener("click", () => {
   choose(key);
   reveal(within("edge", key));
 });
+
+byId("mistake").hidden = !data.mistake;
+byId("mistake").addEventListener("click", () => reveal(visit(data.mistake)));
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;

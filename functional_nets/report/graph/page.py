@@ -43,11 +43,13 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
     )
     details = {edge.key: _detail(edge, view) for view in states.values() for edge in view.edges}
     wrong = next((edge for edge in model.backward if edge.differing), None)
+    mistake = next((f"u{unit}" for unit in sorted(model.causes)), None)
     data = {
         "start": start,
         "layers": layer,
         "details": details,
         "first": None if wrong is None else [wrong.key, layer.get(wrong.target, "")],
+        "mistake": mistake,
         "names": {key: f"{vertex.label} {place(vertex.where)}" for key, vertex in model.vertices.items()},
     }
     folder = files(__package__)
@@ -109,7 +111,7 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
         "source": linecache.getline(where.file, where.line).strip() if where else "",
         "kind": f"{value.dtype} {shape(value)}" if value.shape else "",
         "hidden": value.size - len(indices),
-        "wrong": list(edge.differing),
+        "wrong": [*edge.differing, *([] if source.ok else ["yours"])],
         "yours": bool(lines) and len(lines[0]) > 5,
         "rows": lines,
     }

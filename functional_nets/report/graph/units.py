@@ -1,10 +1,7 @@
 """What a gradient graph draws as one operation: an equation, or a call that has a derivative rule of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-import jax.numpy as jnp
-from jax.extend import core
 
 from functional_nets.gradcheck.program import (
     Call,
@@ -20,6 +17,9 @@ from functional_nets.gradcheck.program import (
     is_real,
     walk,
 )  # fmt: skip
+
+Place = tuple[int, int]
+"""The number of a unit, and the place of an operand there."""
 
 
 class Unit(NamedTuple):
@@ -122,27 +122,3 @@ def outputs_after(unit: Unit, program: Program, place: int, value: Any) -> dict[
         inputs = [known.get(number, program.values[number]) for number in node.inputs]
         known.update(zip(node.outputs, compute(node, inputs), strict=True))
     return {number: known.get(number, program.values[number]) for number in unit.outputs}
-
-
-def by_jax(unit: Unit) -> Callable[..., Sequence[Any]]:
-    """Returns what JAX evaluates for an operation, with JAX's own rule of differentiation."""
-    if unit.equation is None:
-        if unit.op == "stack":
-            return lambda *rows: [jnp.stack(rows, axis=unit.params["axis"])]
-        return lambda x: [x[unit.params["index"]]]
-    takes = [core.Var(atom.aval) for atom in unit.equation.invars]
-    gives = [core.Var(atom.aval) for atom in unit.equation.outvars]
-    alone = unit.equation.replace(invars=takes, outvars=gives)
-    about = core.DebugInfo("gradient_graph", unit.op, None, None)
-    jaxpr = core.Jaxpr([], takes, gives, [alone], alone.effects, about)
-    evaluate = core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))
-
-    def of_its_types(*operands: Any) -> Sequence[Any]:
-        return evaluate(*(_as(x, atom.aval) for x, atom in zip(operands, takes, strict=True)))
-
-    return of_its_types
-
-
-def _as(x: Any, wanted: Any) -> Any:
-    """Returns an operand in the type that the function computes in, which may be narrower than float64."""
-    return x if jnp.result_type(x) == wanted.dtype else jnp.asarray(x, wanted.dtype)

@@ -29,7 +29,8 @@ def verdict(model: Model, *, briefly: bool) -> list[Sentence]:
         model: The graph.
         briefly: Name files without their folders, and leave out the lines of source.
     """
-    return [*_of_witnesses(model, briefly), *_of_tested(model, briefly)]
+    notes = [Sentence(f"note: {note}", True) for note in model.testimony.notes]
+    return [*_of_witnesses(model, briefly), *_of_tested(model, briefly), *notes]
 
 
 def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
@@ -38,12 +39,9 @@ def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
     found = []
     if wrong:
         first, count = wrong[0], len(wrong)
-        of = (
-            f"{count} of {len(model.edges)} edges disagree; the first, backward, is"
-            if count > 1
-            else "one edge disagrees:"
-        )
-        found.append(Sentence(f"✗ {of} {described(model, first, briefly)}: {ODD[first.differing]}", False))
+        edges = f"{count} of {len(model.edges)} edges" if count > 1 else "one edge"
+        text = f"✗ disagreement on {edges}, first in backward order on {described(model, first, briefly)}"
+        found.append(Sentence(f"{text}: {ODD[first.differing]}", False))
     elif any(edge.gradient.jax is None for edge in model.edges):
         found.append(Sentence(f"✓ the rule and finite differences agree on all {len(model.edges)} edges", True))
     else:

@@ -3,20 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from functional_nets.gradcheck.precision import PROBE, SAFETY, perturbed
 from functional_nets.gradcheck.program import Program, is_real, walk
-from functional_nets.gradcheck.trace import to_float64
-from functional_nets.gradcheck.witnesses import QUICKLY
 from functional_nets.report.graph.differences import Measured, measure, most_different
-from functional_nets.report.graph.units import Unit, active_positions, by_jax, passed_back, units
+from functional_nets.report.graph.replay import by_jax
+from functional_nets.report.graph.units import Place, Unit, active_positions, passed_back, units
 
 FINEST = 1e-11  # JAX's functions round as they like; no mistake is smaller.
-
-Place = tuple[int, int]  # The position of a unit, and the place of an operand there.
 
 
 class Gradient(NamedTuple):
@@ -74,6 +69,7 @@ class Testimony(NamedTuple):
         units: Its operations, in order.
         edges: The gradient by edge, forward.
         totals: By value, the gradient by the rules: the sum over its uses.
+        whole: `jax.grad` of the function itself by each leaf of its arguments, None where JAX has none.
         notes: What could not be told.
     """
 
@@ -81,14 +77,17 @@ class Testimony(NamedTuple):
     units: list[Unit]
     edges: dict[Place, Gradient]
     totals: dict[int, Any]
+    whole: list[Any]
     notes: tuple[str, ...]
 
 
-def testify(program: Program, tested: Mapping[int, Any]) -> Testimony:
+def testify(program: Program, fn: Callable[..., Any], args: Sequence[Any], tested: Mapping[int, Any]) -> Testimony:
     """Returns the gradient at every edge through which the result depends on an argument.
 
     Args:
         program: The traced function.
+        fn: The function itself.
+        args: Its arguments.
         tested: By value, a gradient under test: differences are to be measured where it is wrong.
     """
     active = active_positions(program)
@@ -102,21 +101,16 @@ def testify(program: Program, tested: Mapping[int, Any]) -> Testimony:
                 if entry is not None and unit.taken(place) in moving and is_real(program.values[unit.taken(place)]):
                     rules[number, place] = np.asarray(entry)
     tolerances = _tolerances(program, found, active, rules)
-    notes = list(program.notes)
-    try:
-        jaxs = _by_jax(program, found, rules)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        jaxs = {}
-        notes.append(f"jax.grad cannot tell on the edges: {str(error).splitlines()[0]}")
+    jaxs, whole, notes = by_jax(program, found, rules, fn, args)
     edges = {}
     for key, rule in rules.items():
         number, place = key
-        by_jax, taken = jaxs.get(key), found[number].taken(place)
-        others = [each for each in (by_jax, tested.get(taken)) if each is not None and each.shape == rule.shape]
+        other, taken = jaxs.get(key), found[number].taken(place)
+        others = [each for each in (other, tested.get(taken)) if each is not None and each.shape == rule.shape]
         # Where the whole gradient is largest, each of several uses is measured: they can then be added up.
-        chosen = [*(most_different([rule, other]) for other in others), most_different([cotangents[taken]])]
-        edges[key] = Gradient(rule, by_jax, measure(program, found[number], place, chosen), tolerances[key])
-    return Testimony(program, found, edges, cotangents, tuple(notes))
+        chosen = [*(most_different([rule, each]) for each in others), most_different([cotangents[taken]])]
+        edges[key] = Gradient(rule, other, measure(program, found[number], place, chosen), tolerances[key])
+    return Testimony(program, found, edges, cotangents, whole, (*program.notes, *notes))
 
 
 def _tolerances(
@@ -136,44 +130,6 @@ def _tolerances(
                 largest[number, place] = max(size, float(np.max(change[np.isfinite(change)], initial=0.0)))
     relative = max(program.epsilon * SAFETY, FINEST)
     return {key: relative * largest.get(key, 0.0) for key in rules}
-
-
-def _by_jax(program: Program, found: Sequence[Unit], rules: dict[Place, Any]) -> dict[Place, Any]:
-    """Returns `jax.grad` by edge: each operand gets a summand of zero, and the result is differentiated by them."""
-    evaluators = [by_jax(unit) for unit in found]
-
-    def result(nudges: dict[Place, Any]) -> Any:
-        known: dict[int, Any] = {}
-        for number, unit in enumerate(found):
-            places = {unit.taken(place): place for place in unit.places}
-            operands = []
-            for position, value in enumerate(unit.operands):
-                place = places[value] if unit.custom else position
-                x = known[value] if value in known else program.values[value]
-                operands.append(x + nudges[number, place] if (number, place) in nudges else x)
-            known.update(zip(unit.outputs, evaluators[number](*operands), strict=True))
-        return jnp.asarray(known[program.result], jnp.float64)
-
-    if not rules:
-        return {}
-    with jax.enable_x64(True):
-        nudges = {key: np.zeros(np.shape(rule), np.asarray(rule).dtype) for key, rule in rules.items()}
-        grads = jax.jit(jax.grad(result), compiler_options=QUICKLY)(nudges)
-        return {key: np.asarray(grad) for key, grad in grads.items()}
-
-
-def whole_gradient(fn: Callable[..., Any], args: Sequence[Any]) -> list[Any] | None:
-    """Returns `jax.grad` of the function itself by every leaf of its arguments, None where JAX has none."""
-    with jax.enable_x64(True):
-        leaves, structure = jax.tree.flatten(to_float64(tuple(args)))
-        try:
-            grads = jax.jit(
-                jax.grad(lambda leaves: fn(*jax.tree.unflatten(structure, leaves)), allow_int=True),
-                compiler_options=QUICKLY,
-            )(leaves)
-        except (TypeError, ValueError, NotImplementedError):
-            return None
-        return [None if g.dtype == jax.dtypes.float0 else np.asarray(g) for g in grads]
 
 
 def _close(a: Any, b: Any, tolerance: float) -> bool:
