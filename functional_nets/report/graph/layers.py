@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
-from functional_nets.gradcheck.program import Location
+from functional_nets.equations import Location
 from functional_nets.report.graph.units import Unit
 
 LARGE = 24  # Operations, above which a layer is divided further if its lines allow it.

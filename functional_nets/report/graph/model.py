@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck.program import Location
+from functional_nets.equations import Location
 from functional_nets.gradcheck.report import Cause, Report
 from functional_nets.report.graph.differences import Measured, Slope
 from functional_nets.report.graph.layers import Layer, layers

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePath
 
-from functional_nets.gradcheck.program import Location
+from functional_nets.equations import Location
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Layout
 from functional_nets.report.graph.model import Edge, Vertex, View

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.program import (
     Call,
     Cotangents,
-    Location,
     Node,
     Program,
     Values,
