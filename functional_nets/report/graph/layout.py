@@ -5,6 +5,7 @@ Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical sys
 vertical places are least squares under the order, by pooling adjacent violators.
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -144,21 +145,22 @@ def _order(columns: list[list[_Item]], vertices: Sequence[_Item]) -> None:
     for column in columns:
         column.sort(key=lambda item: place[id(item)])
     best, fewest = [list(column) for column in columns], _crossings(columns)
+    for column in columns:
+        _number(column)
     for sweep in range(SWEEPS):
         forward = sweep % 2 == 0
         for column in columns if forward else reversed(columns):
-            _number(columns)
             column.sort(key=lambda item: _barycentre(item, item.before if forward else item.after))
+            _number(column)
         if (count := _crossings(columns)) < fewest:
             best, fewest = [list(column) for column in columns], count
     for column, order in zip(columns, best, strict=True):
         column[:] = order
 
 
-def _number(columns: list[list[_Item]]) -> None:
-    for column in columns:
-        for number, item in enumerate(column):
-            item.order = number / len(column)
+def _number(column: list[_Item]) -> None:
+    for number, item in enumerate(column):
+        item.order = number / len(column)
 
 
 def _barycentre(item: _Item, neighbours: list[_Item]) -> float:
@@ -170,7 +172,10 @@ def _crossings(columns: list[list[_Item]]) -> int:
     for column, after in pairwise(columns):
         place = {id(item): number for number, item in enumerate(after)}
         ends = [end for item in column for end in sorted(place[id(other)] for other in item.after)]
-        total += sum(a > b for number, a in enumerate(ends) for b in ends[number + 1 :])
+        seen: list[int] = []
+        for end in ends:
+            total += len(seen) - bisect_right(seen, end)
+            insort(seen, end)
     return total
 
 

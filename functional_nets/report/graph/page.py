@@ -41,7 +41,9 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
         f"{picture(view, [], title, folds)}</div>"
         for state, view in states.items()
     )
-    details = {edge.key: _detail(edge, view) for view in states.values() for edge in view.edges}
+    details: dict[str, dict[str, Any]] = {}
+    for view in states.values():
+        details |= {edge.key: _detail(edge, view) for edge in view.edges if edge.key not in details}
     wrong = next((edge for edge in model.backward if edge.differing), None)
     mistake = next((f"u{unit}" for unit in sorted(model.causes)), None)
     data = {
