@@ -1,4 +1,4 @@
-"""What people see of a run: its progress in the terminal, its page afterwards."""
+"""What people see: a run's progress in the terminal, its page afterwards, and the gradient graph of a function."""
 
 from functional_nets.report.graph import Disagreement, GradientGraph, gradient_graph
 from functional_nets.report.page import write_page

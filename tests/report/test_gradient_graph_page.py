@@ -135,6 +135,6 @@ def test_the_page_works_in_a_browser(graph, tmp_path):
         "start": ["all"], "unfolded": ["0"], "inside": True, "focused": "u0", "folded": ["folded"], "all": ["all"],
         "larger": pytest.approx(1.25), "rows": 6,
         "heads": ["at", "value", "rule", "jax.grad ✗", "difference", "yours ✗"],
-        "found": "1 found", "hits": 1, "opened": ["0"], "mistake": True, "first": True,
+        "found": "5 found", "hits": 1, "opened": ["0"], "mistake": True, "first": True,
         "title": "Gradient graph of network", "errors": [],
     }  # fmt: skip

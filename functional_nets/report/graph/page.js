@@ -44,7 +44,14 @@ function within(selector, value) {
 function reveal(element) {
   if (!element) return;
   element.focus({ preventScroll: true });
-  element.scrollIntoView({ block: "center", inline: "center" });
+  center(element);
+}
+
+function center(element) {
+  const box = element.getBoundingClientRect();
+  const frame = stage.getBoundingClientRect();
+  stage.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
+  stage.scrollTop += box.top + box.height / 2 - frame.top - frame.height / 2;
 }
 
 function element(name, text, className) {
@@ -116,12 +123,12 @@ function search() {
 function go() {
   if (!hits.length) return;
   byId("found").textContent = `${next % hits.length + 1} of ${hits.length}`;
-  visit(hits[next % hits.length]).scrollIntoView({ block: "center", inline: "center" });
+  center(visit(hits[next % hits.length]));
   next += 1;
 }
 
 function visit(key) {
-  if (!within("key", key)) show(data.layers[key] || "all");
+  if (!within("key", key)) show(key.startsWith("l") ? "folded" : data.layers[key] || "all");
   return within("key", key);
 }
 

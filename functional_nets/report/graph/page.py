@@ -3,12 +3,13 @@
 import html
 import json
 import linecache
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.report.graph.labels import gradients
 from functional_nets.report.graph.model import Edge, Model, View
 from functional_nets.report.graph.picture import LEGEND, STYLE, picture
@@ -52,7 +53,7 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
         "details": details,
         "first": None if wrong is None else [wrong.key, layer.get(wrong.target, "")],
         "mistake": mistake,
-        "names": {key: f"{vertex.label} {place(vertex.where)}" for key, vertex in model.vertices.items()},
+        "names": _names(states.values()),
     }
     folder = files(__package__)
     return _fill(
@@ -87,6 +88,19 @@ def _table(model: Model) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _names(views: Iterable[View]) -> dict[str, str]:
+    """Returns, by vertex, what a search looks through: what stands on it, its place and its line of source."""
+    return {
+        key: " ".join((vertex.label, place(vertex.where), _source(vertex.where)))
+        for view in views
+        for key, vertex in view.vertices.items()
+    }
+
+
+def _source(where: Location | None) -> str:
+    return linecache.getline(where.file, where.line).strip() if where else ""
+
+
 def _detail(edge: Edge, view: View) -> dict[str, Any]:
     """Returns what a click on an edge shows: each element of a tensor, by every witness."""
     source, target = view.vertices[edge.source], view.vertices[edge.target]
@@ -110,7 +124,7 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
     return {
         "name": f"{source.label} → {target.label}",
         "where": place(where),
-        "source": linecache.getline(where.file, where.line).strip() if where else "",
+        "source": _source(where),
         "kind": f"{value.dtype} {shape(value)}" if value.shape else "",
         "hidden": value.size - len(indices),
         "wrong": [*edge.differing, *([] if source.ok else ["yours"])],
