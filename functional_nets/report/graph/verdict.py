@@ -46,6 +46,8 @@ def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
         found.append(Sentence(f"✓ the rule and finite differences agree on all {len(model.edges)} edges", True))
     else:
         beside = f", {kinks} of them at a kink" if kinks else ""
+        complex_ones = sum(edge.gradient.measured is None for edge in model.edges)
+        beside += f"; {complex_ones} of complex numbers are not measured by differences" if complex_ones else ""
         found.append(
             Sentence(f"✓ rule, jax.grad and finite difference agree on all {len(model.edges)} edges{beside}", True)
         )
