@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, main, option
-from experiments._graph_drawing import draw, graph
 from functional_nets.backprop import Variable, backward, numeric, tape
+from functional_nets.report import gradient_graph
 
 LARGEST = 1e150
 
@@ -66,39 +66,47 @@ def square(config: Config) -> Lesson:
 
 def chain(config: Config) -> Lesson:
     """(exp(x²))² at 0.5: notebook `001`."""
+
+    def f(x: Any) -> Any:
+        return jnp.exp(x**2) ** 2
+
     a = 0.5**2
     b = np.exp(a)
     by_c = 2 * b  # Each function's own derivative, from the last to the first, times what came before.
     by_b = np.exp(a) * by_c
     by_a = 2 * 0.5 * by_b
-    x = Variable(np.array(0.5), "x")
+    x = Variable(np.array(0.5))
     y: Any = tape.square(tape.exp(tape.square(x)))
     numbers = {
         "by hand, three local derivatives multiplied": float(by_a),
         "by the tape": float(backward(y)[x]),
-        "by jax.grad": float(jax.grad(lambda x: jnp.exp(x**2) ** 2)(0.5)),
+        "by jax.grad": float(jax.grad(f)(0.5)),
     }
+    graph = gradient_graph(f, 0.5)
     text = (
         "  The derivative of a chain is the product of its links' derivatives, each taken where the forward pass\n"
         "  has been. Backward, the product grows from the right end, below each edge:\n\n"
-        f"{_indented(draw(graph(y)))}\n\n{_rows(numbers)}"
+        f"{_indented(graph.drawing())}\n\n{_rows(numbers)}"
     )
     return Lesson("The chain rule: y = (exp(x²))² at x = 0.5", text, numbers)
 
 
 def sum_squared(config: Config) -> Lesson:
     """The graph of z = (x + y)² at (1, 3), of notebook `000`."""
-    x, y = Variable(1.0, "x"), Variable(3.0, "y")
+
+    def f(x: Any, y: Any) -> Any:
+        return (x + y) ** 2
+
+    x, y = Variable(1.0), Variable(3.0)
     z: Any = tape.square(x + y)
     numbers = {
         "forward, z": float(z.data),
         "backward by hand, dz/dt · dt/dx = 2t · 1": 2 * (1.0 + 3.0) * 1,
         "backward by the tape, dz/dx": float(backward(z)[x]),
-        "backward by jax.grad, dz/dx": float(jax.grad(lambda x, y: (x + y) ** 2)(1.0, 3.0)),
+        "backward by jax.grad, dz/dx": float(jax.grad(f)(1.0, 3.0)),
     }
-    return Lesson(
-        "The graph of z = (x + y)² at x = 1, y = 3", f"{_indented(draw(graph(z)))}\n\n{_rows(numbers)}", numbers
-    )
+    text = f"{_indented(gradient_graph(f, 1.0, 3.0).drawing())}\n\n{_rows(numbers)}"
+    return Lesson("The graph of z = (x + y)² at x = 1, y = 3", text, numbers)
 
 
 def constants(config: Config) -> Lesson:

@@ -64,3 +64,19 @@ def user_line(equation: Any, caller: Location | None = None, *, tracer: str = ""
             return location
         fallback = fallback or location
     return caller or fallback
+
+
+def user_frames(equation: Any, *, tracer: str) -> tuple[Location, ...]:
+    """Returns the lines that led to an equation, the outermost first, without those of JAX and other libraries.
+
+    Args:
+        equation: The equation.
+        tracer: The file of what traced it: the lines outside of it are not part of the function.
+    """
+    found: list[Location] = []
+    for frame in getattr(equation.source_info.traceback, "frames", ()):
+        if frame.file_name == tracer:
+            break
+        if not frame.file_name.startswith((JAX, *GENERATED, *LIBRARIES)):
+            found.append(Location(frame.file_name, frame.line_num, frame.function_name.rpartition(".")[2]))
+    return tuple(reversed(found))

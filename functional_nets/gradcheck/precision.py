@@ -36,7 +36,7 @@ def sensitivity(program: Program, active: Sequence[int], reference: Sequence[Any
     random = np.random.default_rng(0)
     found = [float(np.max(np.abs(leaf), initial=0.0)) for leaf in reference]
     for _ in range(TRIALS):
-        moved = gradient(*_perturbed(program, active, random))
+        moved = gradient(*perturbed(program, active, random))
         for number, (leaf, other) in enumerate(zip(reference, moved, strict=True)):
             change = np.abs(np.asarray(other) - leaf)
             found[number] = max(found[number], float(np.nanmax(change, initial=0.0)) / PROBE)
@@ -75,7 +75,8 @@ def _moved(program: Program, active: Sequence[int], random: np.random.Generator)
     return values
 
 
-def _perturbed(program: Program, active: Sequence[int], random: np.random.Generator) -> tuple[Program, Cotangents]:
+def perturbed(program: Program, active: Sequence[int], random: np.random.Generator) -> tuple[Program, Cotangents]:
+    """Returns the program and its cotangents as they are after rounding errors of PROBE."""
     values = _moved(program, active, random)
     cotangents: Cotangents = {program.result: np.ones_like(values[program.result])}
     with np.errstate(all="ignore"):

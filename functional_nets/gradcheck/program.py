@@ -27,6 +27,9 @@ class Node(NamedTuple):
         params: The equation's params.
         where: The user's line, if there is one.
         foreign: For a primitive that the tables do not know, its value and its pullback by JAX.
+        equation: The equation of the jaxpr, None for a slice or a stack of an unrolled loop.
+        stack: The lines through which the user's code has come to it, the outermost first.
+        scope: Names that the user or a Flax module has given to the place, such as `encoder/dense`.
     """
 
     op: str
@@ -35,6 +38,9 @@ class Node(NamedTuple):
     params: dict[str, Any]
     where: Location | None
     foreign: "Foreign | None" = None
+    equation: Any = None
+    stack: tuple[Location, ...] = ()
+    scope: str = ""
 
 
 class Foreign(NamedTuple):
@@ -42,6 +48,28 @@ class Foreign(NamedTuple):
 
     value: Callable[..., Any]
     pullback: Callable[..., tuple[Any, ...]]
+
+
+class Call(NamedTuple):
+    """A function with a derivative rule of its own, which the trace has entered.
+
+    Attributes:
+        name: The function's.
+        first: The position of its first node.
+        after: The position after its last one.
+        inputs: Numbers of the values that it takes.
+        outputs: Numbers of the values that it gives.
+        where: The user's line.
+        equation: The call in the jaxpr, of which JAX knows the rule.
+    """
+
+    name: str
+    first: int
+    after: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    where: Location | None
+    equation: Any
 
 
 class Program(NamedTuple):
@@ -55,6 +83,7 @@ class Program(NamedTuple):
         result: The number of the loss.
         epsilon: Relative rounding error of the narrowest real type that the function asks for by itself.
         notes: What the trace could not do by the tables alone.
+        calls: The functions with rules of their own among the nodes, an inner one before the outer.
     """
 
     nodes: tuple[Node, ...]
@@ -64,6 +93,7 @@ class Program(NamedTuple):
     result: int
     epsilon: float = 2.0**-53
     notes: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 def compute(node: Node, inputs: Sequence[Any]) -> tuple[Any, ...]:

@@ -10,8 +10,8 @@ from jax.extend import core
 
 from functional_nets.backprop.rules import RULES
 from functional_nets.backprop.values import VALUES
-from functional_nets.equations import CALLS, Location, called_jaxpr, user_line
-from functional_nets.gradcheck.program import Foreign, Node, Program, compute, is_real
+from functional_nets.equations import CALLS, Location, called_jaxpr, user_frames, user_line
+from functional_nets.gradcheck.program import Call, Foreign, Node, Program, compute, is_real
 
 NAMED_RULES = {"relu", "relu6", "logaddexp", "logaddexp2"}
 """Functions of JAX with a derivative of their own at a kink or a tie, taken as one operation."""
@@ -63,7 +63,7 @@ def trace(loss_fn: Callable[..., Any], params: Any, *args: Any) -> Program:
         (result,) = tracer.inline(closed.jaxpr, constants, leaves + arguments, None)
     return Program(
         tuple(tracer.nodes), tracer.values, tuple(leaves), tuple(arguments), result,
-        tracer.epsilon, tuple(dict.fromkeys(tracer.notes)),
+        tracer.epsilon, tuple(dict.fromkeys(tracer.notes)), tuple(tracer.calls),
     )  # fmt: skip
 
 
@@ -86,21 +86,25 @@ class _Tracer:
         self.values: list[Any] = []
         self.epsilon = 2.0**-53
         self.notes: list[str] = []
+        self.calls: list[Call] = []
+        self.stack: tuple[Location, ...] = ()
+        self.scope = ""
 
     def new(self, value: Any) -> int:
         self.values.append(value)
         return len(self.values) - 1
 
-    def apply(self, op: str, inputs: Sequence[int], params: dict[str, Any], where: Location | None) -> tuple[int, ...]:
+    def apply(
+        self, op: str, inputs: Sequence[int], params: dict[str, Any], where: Location | None, equation: Any = None
+    ) -> tuple[int, ...]:
         """Appends an operation that the tables know."""
-        node = Node(op, tuple(inputs), (), params, where)
-        return self._append(node)
+        return self._append(Node(op, tuple(inputs), (), params, where, equation=equation))
 
     def _append(self, node: Node) -> tuple[int, ...]:
         with np.errstate(all="ignore"):
             found = compute(node, [self.values[number] for number in node.inputs])
         outputs = tuple(self.new(value) for value in found)
-        self.nodes.append(node._replace(outputs=outputs))
+        self.nodes.append(node._replace(outputs=outputs, stack=self.stack, scope=self.scope))
         return outputs
 
     def inline(
@@ -114,7 +118,10 @@ class _Tracer:
         def read(atom: Any) -> int:
             return self.new(to_float64(atom.val)) if hasattr(atom, "val") else numbers[atom]
 
+        stack, scope = self.stack, self.scope
         for equation in jaxpr.eqns:
+            self.stack = stack + user_frames(equation, tracer=__file__)
+            self.scope = "/".join(filter(None, (scope, str(equation.source_info.name_stack))))
             inputs = [read(atom) for atom in equation.invars]
             for variable in equation.outvars:
                 dtype = getattr(variable.aval, "dtype", None)
@@ -122,12 +129,13 @@ class _Tracer:
                     self.epsilon = max(self.epsilon, float(jnp.finfo(dtype).eps) / 2)
             outputs = self.equation(equation, inputs, user_line(equation, where, tracer=__file__))
             numbers.update(zip(equation.outvars, outputs, strict=True))
+        self.stack, self.scope = stack, scope
         return [read(atom) for atom in jaxpr.outvars]
 
     def equation(self, equation: Any, inputs: list[int], where: Location | None) -> Sequence[int]:
         op, params = equation.primitive.name, equation.params
         if op in CALLS:
-            return self.call(params, inputs, where)
+            return self.call(equation, inputs, where)
         if op == "cond":
             which = int(self.values[inputs[0]])
             return self.closed(params["branches"][which], inputs[1:], where)
@@ -137,8 +145,8 @@ class _Tracer:
             return self.while_loop(params, inputs, where)
         known = op in VALUES
         if known and (op in RULES or not self._real(inputs)):
-            return self.apply(op, inputs, params, where)
-        node = Node(op, tuple(inputs), (), params, where, _foreign(equation))
+            return self.apply(op, inputs, params, where, equation)
+        node = Node(op, tuple(inputs), (), params, where, _foreign(equation), equation)
         outputs = self._append(node)
         if self._real(inputs) and self._real(outputs):
             self.notes.append(f"{op} has no rule of its own here: its part of the walk is jax.vjp's.")
@@ -147,16 +155,23 @@ class _Tracer:
     def closed(self, closed: core.ClosedJaxpr, inputs: Sequence[int], where: Location | None) -> list[int]:
         return self.inline(closed.jaxpr, [self.new(to_float64(c)) for c in closed.consts], inputs, where)
 
-    def call(self, params: dict[str, Any], inputs: list[int], where: Location | None) -> Sequence[int]:
+    def call(self, equation: Any, inputs: list[int], where: Location | None) -> Sequence[int]:
+        params = equation.params
         inner = called_jaxpr(params)
         jaxpr = getattr(inner, "jaxpr", inner)
         if "jvp_jaxpr_fun" in params:
             name = jaxpr.debug_info.func_name
             if name in NAMED_RULES and name in RULES:
-                return self.apply(name, inputs, {}, where)
-        if hasattr(inner, "consts"):
-            return self.closed(inner, inputs, where)
-        return self.inline(inner, [], inputs, where)
+                return self.apply(name, inputs, {}, where, equation)
+        if where and "name" in params:
+            self.stack += (Location(where.file, where.line, params["name"]),)
+        first = len(self.nodes)
+        whole = hasattr(inner, "consts")
+        outputs = self.closed(inner, inputs, where) if whole else self.inline(inner, [], inputs, where)
+        if equation.primitive.name.startswith("custom_"):
+            name = jaxpr.debug_info.func_name
+            self.calls.append(Call(name, first, len(self.nodes), tuple(inputs), tuple(outputs), where, equation))
+        return outputs
 
     def scan(self, equation: Any, inputs: list[int], where: Location | None) -> list[int]:
         params, body = equation.params, equation.params["jaxpr"]

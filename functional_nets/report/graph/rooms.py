@@ -1,0 +1,82 @@
+"""How much room the vertices and labels of a picture take."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from functional_nets.report.graph.labels import Label
+from functional_nets.report.graph.layout import Box, Layout, Line, layout
+from functional_nets.report.graph.model import Vertex, View
+from functional_nets.report.graph.symbols import brief, norm
+
+CHARACTER = 6.7  # Pixels: the width of a letter of a monospaced font of 11.
+ROW = 14.0
+LONGEST = 22  # Letters in a line on a box.
+WIDEST = 1100.0  # Pixels: a wider graph runs down, not to the right.
+
+
+def arranged(view: View, labels: Sequence[Label]) -> tuple[Layout, bool]:
+    """Returns where everything stands, and whether the graph runs down: to the right is for those that are short."""
+    uses = Counter(edge.source for edge in view.edges)
+    boxes = {key: box(vertex, uses[key]) for key, vertex in view.vertices.items()}
+    rooms = [room(each) for each in labels]
+    ends = [(edge.source, edge.target) for edge in view.edges]
+    found = layout(boxes, [Line(*end, each) for end, each in zip(ends, rooms, strict=True)])
+    if found.width <= WIDEST:
+        return found, False
+    turned = {key: Box(each.above + each.below, each.width / 2, each.width / 2) for key, each in boxes.items()}
+    beside = [Box(each.above + each.below, 6.0, each.width) for each in rooms]
+    found = layout(turned, [Line(*end, each) for end, each in zip(ends, beside, strict=True)])
+    return Layout(
+        {key: (y, x - turned[key].width / 2 + boxes[key].above) for key, (x, y) in found.vertices.items()},
+        [(y, x) for x, y in found.labels],
+        [[(y, x) for x, y in route] for route in found.routes],
+        found.height,
+        found.width,
+    ), True
+
+
+def wrapped(text: str) -> list[str]:
+    """Returns a text for a box: one line, or two of which the second may end in an ellipsis."""
+    if len(text) <= LONGEST:
+        return [text]
+    cut = max((text.rfind(each, 0, LONGEST) + 1 for each in " ([,._=+"), default=0)
+    cut = cut if cut > LONGEST // 3 else LONGEST
+    rest = text[cut:].strip()
+    return [text[:cut], rest if len(rest) <= LONGEST else rest[: LONGEST - 1].rstrip() + "…"]
+
+
+def room(label: Label) -> Box:
+    """Returns the room of a label: its value above the edge, everything else below."""
+    longest = max(map(len, [label.value, label.note, *label.lines]))
+    return Box((longest + 2) * CHARACTER, ROW + 4, (len(label.lines) + bool(label.note)) * ROW + 5)
+
+
+def under(vertex: Vertex, uses: int) -> list[tuple[str, bool]]:
+    """Returns the lines below a vertex, each with whether it is good news: sums, gradients under test, mistakes."""
+    found = []
+    if vertex.total is not None and uses > 1:
+        found.append((f"Σ of {uses} uses: {_brief(vertex.total)}", True))
+    if vertex.given is not None and uses != 1:
+        found.append((f"yours: {_brief(vertex.given)}", vertex.ok))
+    if vertex.marked:
+        found.append(("the mistake is here", False))
+    return found
+
+
+def _brief(array: object) -> str:
+    return f"norm {brief(norm(array), 4)}" if getattr(array, "shape", ()) else brief(array)
+
+
+def box(vertex: Vertex, uses: int) -> Box:
+    """Returns the room of a vertex with what stands below it."""
+    lines = wrapped(vertex.label)
+    letters = max([*(len(line) * 1.2 for line in lines), *(len(text) + 2 for text, _ in under(vertex, uses))])
+    if vertex.kind == "layer":
+        letters = max(letters, 13)
+    half = half_height(vertex)
+    return Box(max(34.0, letters * CHARACTER + 14), half + 1, half + 1 + len(under(vertex, uses)) * ROW)
+
+
+def half_height(vertex: Vertex) -> float:
+    """Returns half the height of a vertex, in pixels."""
+    return 7.0 + 8.0 * len(wrapped(vertex.label)) + (7.0 if vertex.kind == "layer" else 0.0)
