@@ -134,6 +134,14 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
     except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
+    except OSError as error:
+        name = f" {error.filename}" if error.filename else ""
+        print(
+            f"Expected to read and write the run's files, found {error.strerror or error}{name}: "
+            "make room or mend the permissions, and say --resume if the run has begun.",
+            file=sys.stderr,
+        )
+        raise SystemExit(EXIT_BAD_INPUT) from None
     except NonFiniteLossError as error:
         print(error, file=sys.stderr)
         raise SystemExit(EXIT_NON_FINITE_LOSS) from None

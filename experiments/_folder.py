@@ -30,6 +30,8 @@ class RunFolder:
         self.path = path
         self._resume, self._overwrite = resume, overwrite
         self._unlock: Callable[[], object] | None = None
+        self._metrics_length = 0
+        self._unwritten = b""
 
     @classmethod
     def choose(cls, name: str, out: Path | None, *, resume: bool, overwrite: bool) -> "RunFolder":
@@ -102,14 +104,28 @@ class RunFolder:
         return (self.path / "result.json").exists()
 
     def append(self, row: dict[str, Any]) -> None:
-        """Appends a row to `metrics.jsonl`."""
-        with (self.path / "metrics.jsonl").open("ab") as stream:
-            stream.write((json.dumps(row) + "\n").encode())
+        """Appends a row to `metrics.jsonl`, and before it those that could not be written.
 
-    def metrics_bytes(self) -> int:
-        """Returns the length of `metrics.jsonl`."""
-        path = self.path / "metrics.jsonl"
-        return path.stat().st_size if path.exists() else 0
+        Raises:
+            OSError: When it cannot be written; it is kept for the next time.
+            OptionError: When the folder is no longer there.
+        """
+        self._unwritten += (json.dumps(row) + "\n").encode()
+        try:
+            with (self.path / "metrics.jsonl").open("ab") as stream:
+                os.truncate(stream.fileno(), self._metrics_length)  # A full disk may have taken a part of a row.
+                stream.write(self._unwritten)
+        except FileNotFoundError:
+            raise OptionError(
+                f"Expected {self.path} to stay while the run writes to it, found it deleted: begin anew."
+            ) from None
+        self._metrics_length += len(self._unwritten)
+        self._unwritten = b""
+
+    @property
+    def metrics_length(self) -> int:
+        """How many bytes of `metrics.jsonl` are written."""
+        return self._metrics_length
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the rows of `metrics.jsonl`; a last line that a crash has cut is left out."""
@@ -130,12 +146,14 @@ class RunFolder:
 
     def _cut_metrics(self, length: int) -> None:
         """Leaves of `metrics.jsonl` what the checkpoint knows of."""
-        if (found := self.metrics_bytes()) < length:
+        path = self.path / "metrics.jsonl"
+        found = path.stat().st_size if path.exists() else 0
+        if found < length:
             raise OptionError(
                 f"Expected metrics.jsonl in {self.path} to hold the {length:,} bytes that the checkpoint knows of, "
                 f"found {found:,}: put the file back, or begin anew with --overwrite."
             )
-        path = self.path / "metrics.jsonl"
+        self._metrics_length = length
         if not length:
             path.unlink(missing_ok=True)
         elif found > length:

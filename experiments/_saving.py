@@ -73,11 +73,18 @@ class Saving:
         self._writer = BackgroundWriter()
         self._saved_at = time.monotonic()
         self._unsaved: str | None = None
+        self._unwritten: str | None = None
         self._signal: int | None = None
 
     def row(self, row: dict[str, Any]) -> None:
         """Appends a row to the metrics, and notes whether it is the best."""
-        self._folder.append(row)
+        try:
+            self._folder.append(row)
+            self._unwritten = None
+        except OSError as error:
+            if self._unwritten is None:
+                self._tell("add a row to metrics.jsonl", error)
+            self._unwritten = str(error.strerror or error)
         scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
         if self._best is None or _goodness(scores) > _goodness(self._best):
             self._best = scores
@@ -101,9 +108,9 @@ class Saving:
             OptionError: When it could not be written.
         """
         self._settle()
-        if self._unsaved is not None:
+        if found := self._unsaved or self._unwritten:
             raise OptionError(
-                f"Expected to save the run's last step in {self._folder.checkpoints}, found {self._unsaved}: "
+                f"Expected to save the run's last step in {self._folder.checkpoints}, found {found}: "
                 "make room there, and say --resume to go on from the checkpoint before."
             )
 
@@ -133,8 +140,10 @@ class Saving:
     def _save(self, snapshot: Snapshot) -> None:
         """Has the snapshot written while the training goes on, from a copy: its arrays are used again."""
         self._settle()
+        if self._unwritten is not None:
+            return  # A checkpoint counts on the rows before it.
         state: TrainState = jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.array(leaf), snapshot.state)
-        about = {**self._about, "metrics_bytes": self._folder.metrics_bytes(), "best": self._best}
+        about = {**self._about, "metrics_bytes": self._folder.metrics_length, "best": self._best}
         spare = {self._best["step"]} if self._best else set()
         copy = snapshot._replace(state=state)
         self._writer.submit(lambda: self._write(copy, about, spare))
@@ -152,15 +161,17 @@ class Saving:
         try:
             self._writer.wait()
         except OSError as error:
+            if self._unsaved is None:
+                self._tell(f"save a checkpoint in {self._folder.checkpoints}", error)
             self._unsaved = str(error.strerror or error)
-            print(
-                f"Expected to save a checkpoint in {self._folder.checkpoints}, found {self._unsaved}: "
-                "training goes on, and the next one is tried when it is due.",
-                file=sys.stderr,
-                flush=True,
-            )
         else:
             self._unsaved = None
+
+    def _tell(self, what: str, error: OSError) -> None:
+        line = (
+            f"Expected to {what}, found {error.strerror or error}: training goes on, and it is tried again each time."
+        )
+        print(line, file=sys.stderr, flush=True)
 
 
 def _goodness(row: dict[str, Any]) -> tuple[float, float]:

@@ -31,11 +31,11 @@ def keep_programs() -> Path | None:
     base = os.environ.get(VARIABLE) or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "functional_nets")
     if base == "off" or jax.config.values["jax_compilation_cache_dir"]:
         return None
-    folder = Path(base).expanduser() / "programs" / _fingerprint()
     try:
+        folder = Path(base).expanduser() / "programs" / _fingerprint()
         folder.mkdir(parents=True, exist_ok=True)
         delete_damaged(folder)
-    except OSError:
+    except (OSError, RuntimeError):  # Python's for a user without a home.
         return None  # A folder that cannot be written costs time and nothing else.
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
