@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from experiments._command import OptionError
+from experiments._records import read_metrics
 from functional_nets.training import write_whole
 
 try:
@@ -71,7 +72,12 @@ class RunFolder:
             self._unlock = None
 
     def begin(self, config: dict[str, Any], metrics_bytes: int = 0) -> None:
-        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`."""
+        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`.
+
+        Raises:
+            DataError: These are no metrics. Nothing has been written or deleted then.
+        """
+        read_metrics(self.path / "metrics.jsonl", metrics_bytes)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._keep_others_out()
@@ -113,12 +119,7 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the rows of `metrics.jsonl`; a last line that a crash has cut is left out."""
-        rows = []
-        path = self.path / "metrics.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
-        return rows
+        return read_metrics(self.path / "metrics.jsonl")
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`."""
