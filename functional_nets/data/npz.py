@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from functional_nets.data import bounded
 from functional_nets.data.contents import DataError
 
-NUMBERS = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
-)
+NUMBERS = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
 """Names of the types that an array may have: those that NumPy and JAX share. None of them can hold a pickle."""
 
 _DIRECTORY = 2**20  # Bytes of names and sizes: some ten thousand arrays. `zipfile` takes ten times as many of memory.

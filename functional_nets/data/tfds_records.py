@@ -2,8 +2,9 @@
 
     python -m functional_nets.data.tfds_records FORMAT FILE …
 
-Writes `ROW` bytes for each example: the number of its file, 28×28 pixels, the label. This is a process of its own because what reads
-`array_record` is C++, which on a hostile file may crash or take all memory there is: then only this process ends.
+Writes `ROW` bytes for each example: the number of its file, 28×28 pixels, the label. This is a process of its own
+because what reads `array_record` is C++, which on a hostile file may crash or take all memory there is: then only
+this process ends.
 """
 
 import contextlib
