@@ -44,8 +44,11 @@ def read_metrics(path: Path, length: int | None = None) -> list[dict[str, Any]]:
     content = bounded.read(path, LARGEST_METRICS, _RESTORE)[:length]
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(io.BytesIO(content), 1):
+        origin = f"line {number} of {path}"
+        if len(line) > LARGEST_ROW:
+            raise DataError(f"Expected at most {LARGEST_ROW:,} bytes, found {len(line):,} in {origin}; {_RESTORE}.")
         try:
-            rows.append(_row(line, f"line {number} of {path}"))
+            rows.append(_row(line, origin))
         except DataError:
             if line.endswith(b"\n"):
                 raise
@@ -53,8 +56,6 @@ def read_metrics(path: Path, length: int | None = None) -> list[dict[str, Any]]:
 
 
 def _row(line: bytes, origin: str) -> dict[str, Any]:
-    if len(line) > LARGEST_ROW:
-        raise DataError(f"Expected rows of at most {LARGEST_ROW:,} bytes, found {len(line):,} in {origin}; {_RESTORE}.")
     row = bounded.parse_json(line, origin, _RESTORE)
     for name in (*COUNTS, *MEASURES, *row):
         value = row.get(name)

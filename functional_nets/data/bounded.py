@@ -36,7 +36,8 @@ def opening(path: Path, largest: int, remedy: str) -> Iterator[BinaryIO]:
     try:
         # A pipe would wait for ever and a device never end, so neither is opened.
         if path.exists() and not path.is_file():
-            raise DataError(f"Expected a file, found {'a folder' if path.is_dir() else 'none'} at {path}; {remedy}.")
+            found = "a folder" if path.is_dir() else "a device or a pipe"
+            raise DataError(f"Expected a file, found {found} at {path}; {remedy}.")
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > largest:

@@ -112,7 +112,9 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     if dtype.name not in NUMBERS:
         raise _UnfitError("arrays of numbers", f"type {bounded.shown(str(dtype))} of {name}")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - start:
-        raise _UnfitError(f"{len(content) - start:,} bytes for {name}", f"shape {bounded.shown(shape)} of {dtype}")
+        raise _UnfitError(
+            f"the bytes of shape {bounded.shown(shape)} of {dtype}", f"{len(content) - start:,} for {name}"
+        )
     flat = np.frombuffer(content, dtype, offset=start)
     if dtype.kind == "b" and (flat.view(np.uint8) > 1).any():
         raise _UnfitError(f"0 or 1 as booleans of {name}", "other bytes")

@@ -77,10 +77,10 @@ def serving(folder: Path, requests: list[str] | None = None, *, stalled: bool = 
 
 
 @contextlib.contextmanager
-def refused(*words: str) -> Iterator[None]:
+def refused(*words: str) -> Iterator[pytest.ExceptionInfo[DataError]]:
     """Expects a `DataError` of one line: what was expected, what was found, what to do, and all `words`."""
     with pytest.raises(DataError) as caught:
-        yield
+        yield caught
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("Expected ")

@@ -19,8 +19,8 @@ DTYPES = (
 )  # fmt: skip
 NAMES = (
     "x_train", "y_train", "x_test", "y_test", "params/w", "params/b", "params/dense/w", "params", "arg0", "arg1",
-    "arg2", "params/w/v", "params//w", "params/", "arg", "params/" + "a/" * 40, "../../x", "/etc/passwd", "params/..", "x\0y",
-    "params/\x1b[2J", "é", "",
+    "arg2", "params/w/v", "params//w", "params/", "arg", "params/" + "a/" * 40, "../../x", "/etc/passwd", "params/..",
+    "x\0y", "params/\x1b[2J", "é", "",
 )  # fmt: skip
 HEADERS = (
     "{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}",
