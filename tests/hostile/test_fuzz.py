@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.hostile.choices import Choices
 from tests.hostile.targets import TARGETS, accepted
 
-INPUTS = 300
+INPUTS = 290
 
 # Derandomised, so that a run that passes passes again; `scripts/fuzz.py` is for finding what is new.
 quickly = settings(
@@ -23,7 +23,7 @@ def test_a_hostile_file_is_refused_in_one_line_or_read_rightly(name, tmp_path):
     found = []
 
     @quickly
-    @given(st.binary(min_size=60, max_size=120))
+    @given(st.binary(min_size=100, max_size=100))
     def attack(data):
         found.append(accepted(TARGETS[name], data, tmp_path / "input"))
 
