@@ -1,6 +1,5 @@
 """The folder that a run writes: configuration, metrics, checkpoints, result; one process at a time."""
 
-import contextlib
 import json
 import os
 import shutil

@@ -39,7 +39,7 @@ def read_metrics(path: Path, length: int | None = None) -> list[dict[str, Any]]:
     Raises:
         DataError: Another line is no such row, or the file cannot be read.
     """
-    if not path.exists():
+    if length == 0 or not path.exists():
         return []
     content = bounded.read(path, LARGEST_METRICS, _RESTORE)[:length]
     rows: list[dict[str, Any]] = []

@@ -79,7 +79,7 @@ def gunzip(data: bytes, largest: int, origin: str) -> bytes:
     except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
         raise DataError(
             f"Expected a whole gzip file, found a truncated or corrupt one in {origin}"
-            f" ({str(error).strip()}); download it again."
+            f" ({reason(error)}); download it again."
         ) from error
     if len(content) > largest:
         raise DataError(f"Expected at most {largest:,} bytes once unzipped, found more in {origin}; download it again.")
@@ -95,8 +95,7 @@ def parse_json(text: bytes, origin: str, remedy: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:  # Also of a byte that is not UTF-8, and of nesting without end.
-        reason = " ".join(str(error).split())
-        raise DataError(f"Expected JSON, found something else in {origin} ({reason}); {remedy}.") from error
+        raise DataError(f"Expected JSON, found something else in {origin} ({reason(error)}); {remedy}.") from error
     if not isinstance(found, dict):
         raise DataError(f"Expected a JSON object, found a {type(found).__name__} in {origin}; {remedy}.")
     return found
@@ -106,3 +105,8 @@ def shown(found: object) -> str:
     """Something that a file holds as a message shows it: short, on one line, nothing that a terminal obeys."""
     text = found if isinstance(found, str) and found.isprintable() else reprlib.repr(found)
     return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def reason(error: Exception) -> str:
+    """What a library says of a file, on one line and no longer than a message can be: it may quote the file."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

@@ -64,9 +64,8 @@ def _one_error(path: Path) -> Iterator[None]:
         ) from None
     # zipfile, zlib, struct and NumPy's reader of headers have no class in common.
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise DataError(
-            f"Expected an .npz file of arrays, found {path} damaged or something else ({reason});"
+            f"Expected an .npz file of arrays, found {path} damaged or something else ({bounded.reason(error)});"
             " write it with numpy.savez."
         ) from error
 
@@ -79,11 +78,13 @@ class _UnfitError(Exception):
 
 def _check_directory(stream: BinaryIO) -> None:
     """Refuses a long directory of members, which `zipfile` would take into memory as a whole."""
+    start = stream.read(4)
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _ZIP64_LOCATOR - _END.size))
     tail = stream.read()
     # A comment, or sizes of 64 bits, are what a zip file may have and no .npz file of this size has.
-    if tail[-_END.size :][:4] != b"PK\5\6" or tail[-2:] != b"\0\0" or tail.startswith(b"PK\6\7"):
+    whole = start in (b"PK\3\4", b"PK\5\6") and tail[-_END.size :][:4] == b"PK\5\6"
+    if not whole or tail[-2:] != b"\0\0" or tail.startswith(b"PK\6\7"):
         raise _UnfitError("an .npz file of arrays", "something else, or one that is cut off,")
     directory = _END.unpack(tail[-_END.size :])[5]
     if directory > _DIRECTORY:

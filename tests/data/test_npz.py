@@ -101,6 +101,21 @@ def test_what_is_no_zip_file_is_refused(tmp_path, content):
         read(tmp_path / "file.npz")
 
 
+def test_an_archive_behind_something_else_is_refused(tmp_path):
+    path = zipped(tmp_path / "file.npz", [("a.npy", saved(1))])
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    with refused("file.npz"):
+        read(path)
+
+
+def test_what_a_damaged_file_says_is_cut_short(tmp_path):
+    text = b"-" * 9000 + b"1\n"
+    content = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text
+    with refused("file.npz") as caught:
+        read(zipped(tmp_path / "file.npz", [("a.npy", content)]))
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with refused("No such file", "file.npz"):
         read(tmp_path / "file.npz")

@@ -65,10 +65,11 @@ def test_a_record_is_an_object(path):
 
 def test_resuming_with_metrics_that_are_none_is_refused_and_nothing_is_lost(command, tmp_path):
     common = ("xor", "--out", tmp_path / "run", "--no-gradient-check", "--steps")
-    assert command(*common, 3).status == 0
-    (tmp_path / "run" / "metrics.jsonl").write_bytes(b"\xff\xfe\n")
+    assert command(*common, 2001).status == 0
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_bytes(b"\xff" + metrics.read_bytes()[1:])
     before = contents(tmp_path)
-    ended = command(*common, 6, "--resume")
+    ended = command(*common, 2003, "--resume")
     assert (ended.status, ended.out) == (2, "")
     (line,) = ended.err.splitlines()
     assert line.startswith("Expected JSON, found something else in line 1 of ")
