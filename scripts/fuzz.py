@@ -126,7 +126,8 @@ def main() -> int:
         parser.error(f"expected --target to be one of {', '.join(TARGETS)}, found {options.target!r}")
     print(COLUMNS.format("target", "inputs", "accepted", "refused", "escaped", "peak", "time"))
     wrong = [line for name in TARGETS if options.target in (None, name) for line in report(name, options)]
-    print(*wrong, sep="\n", end="")
+    for line in wrong:
+        print(line)
     return 1 if wrong else 0
 
 

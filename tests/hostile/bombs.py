@@ -70,7 +70,7 @@ def many_members(path: Path) -> None:
     """Writes a directory of a million members, each of which takes a kilobyte of memory and 47 bytes of the file."""
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, *(0,) * 7, 1, *(0,) * 6) + b"x"
     directory = entry * 1_000_000
-    path.write_bytes(directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), 0, 0))
+    path.write_bytes(b"PK\3\4" + directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), 4, 0))
 
 
 class Executed:
