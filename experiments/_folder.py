@@ -1,6 +1,5 @@
 """The folder that a run writes: configuration, metrics, checkpoints, result; one process at a time."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from experiments._command import OptionError
+from experiments._records import read_metrics
 from functional_nets.training import write_whole
 
 try:
@@ -73,7 +73,18 @@ class RunFolder:
             self._unlock = None
 
     def begin(self, config: dict[str, Any], metrics_bytes: int = 0) -> None:
-        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`."""
+        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`.
+
+        Raises:
+            DataError: These are no metrics. Nothing has been written or deleted then.
+            OptionError: They are not all there, or the folder cannot be written.
+        """
+        read_metrics(self.path / "metrics.jsonl", metrics_bytes)
+        if (found := self._metrics_size()) < metrics_bytes:
+            raise OptionError(
+                f"Expected metrics.jsonl in {self.path} to hold the {metrics_bytes:,} bytes that the checkpoint knows "
+                f"of, found {found:,}: put the file back, or begin anew with --overwrite."
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._keep_others_out()
@@ -129,12 +140,7 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the rows of `metrics.jsonl`; a last line that a crash has cut is left out."""
-        rows = []
-        path = self.path / "metrics.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
-        return rows
+        return read_metrics(self.path / "metrics.jsonl")
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`."""
@@ -147,17 +153,15 @@ class RunFolder:
     def _cut_metrics(self, length: int) -> None:
         """Leaves of `metrics.jsonl` what the checkpoint knows of."""
         path = self.path / "metrics.jsonl"
-        found = path.stat().st_size if path.exists() else 0
-        if found < length:
-            raise OptionError(
-                f"Expected metrics.jsonl in {self.path} to hold the {length:,} bytes that the checkpoint knows of, "
-                f"found {found:,}: put the file back, or begin anew with --overwrite."
-            )
         self._metrics_length = length
         if not length:
             path.unlink(missing_ok=True)
-        elif found > length:
+        else:
             os.truncate(path, length)
+
+    def _metrics_size(self) -> int:
+        path = self.path / "metrics.jsonl"
+        return path.stat().st_size if path.exists() else 0
 
     def _keep_others_out(self) -> None:
         """Locks the folder. The system drops the lock with the process, so that none is ever stale."""

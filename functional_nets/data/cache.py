@@ -9,7 +9,7 @@ import numpy as np
 
 from functional_nets.data.catalogue import KNOWN
 from functional_nets.data.contents import Contents, DataError, verify
-from functional_nets.data.embedded import UNREADABLE, read_npz
+from functional_nets.data.embedded import read_npz
 
 
 def root(data_dir: Path | None) -> Path:
@@ -34,7 +34,7 @@ def read(name: str, folder: Path) -> Contents | None:
     try:
         contents = read_npz(file)
         verify(contents, KNOWN[name], [str(file)] * 4, "delete it")
-    except (*UNREADABLE, DataError) as error:
+    except DataError as error:
         warnings.warn(f"The cached data in {file} are damaged and not used: {error}", stacklevel=2)
         _remove(file)
         return None
@@ -49,14 +49,13 @@ def write(name: str, folder: Path, contents: Contents) -> None:
     file = path(name, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=folder, prefix=file.stem, suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
+        # Its folder is for this user alone while it is written; the file itself is as the user's umask says.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f"{name}-") as private:
+            part = Path(private) / file.name
+            with part.open("wb") as stream:
                 # Not compressed: reading 55 MB takes less time than inflating them.
                 np.savez(stream, **contents._asdict())
-            os.replace(part, file)
-        finally:
-            _remove(Path(part))
+            part.replace(file)
     except OSError as error:
         warnings.warn(f"The data could not be cached in {file}: {error}", stacklevel=2)
 

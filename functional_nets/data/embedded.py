@@ -4,16 +4,18 @@
 beside them.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from functional_nets.data import bounded, npz
 from functional_nets.data.catalogue import KNOWN, PARTS
 from functional_nets.data.contents import Contents, DataError, verify
 
 FOLDER = Path(__file__).parent / "embedded"
+
+LARGEST = 64 * 2**20
+"""Bytes that the four arrays may have: 70,000 published examples have 55 million."""
 
 
 def is_complete(name: str) -> bool:
@@ -30,7 +32,7 @@ def load(name: str) -> Contents:
     path = FOLDER / f"{name}.npz"
     try:
         contents = read_npz(path)
-    except UNREADABLE as error:
+    except DataError as error:
         raise DataError(
             f"Expected the embedded data in {path}, found: {error}; install functional-nets again."
         ) from error
@@ -38,14 +40,20 @@ def load(name: str) -> Contents:
     return contents
 
 
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What `read_npz` raises on a file that is missing, damaged or something else: tried with random damage."""
-
-
 def read_npz(path: Path) -> Contents:
-    """The four arrays in `path`, under Keras's names. What they hold is not checked."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return Contents(*(np.ascontiguousarray(archive[field], np.uint8) for field in Contents._fields))
+    """The four arrays in `path`, under Keras's names. Whether they are a known data set is not checked.
+
+    Raises:
+        DataError: It holds no images and labels of 8 bits, in shapes that IDX files have.
+    """
+    arrays = npz.read(path, largest=LARGEST)
+    shapes = {name: (array.dtype.name, array.shape[1:]) for name, array in arrays.items()}
+    expected = {name: ("uint8", (28, 28) if name[0] == "x" else ()) for name in Contents._fields}
+    if shapes != expected or any(array.ndim == 0 for array in arrays.values()):
+        raise DataError(
+            f"Expected {', '.join(Contents._fields)} as published, found {bounded.shown(shapes)} in {path}; delete it."
+        )
+    return Contents(**{name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def notice(name: str, reason: str | None = None) -> str | None:

@@ -3,16 +3,15 @@
 The format: http://yann.lecun.com/exdb/mnist/, "FILE FORMATS FOR THE MNIST DATABASE".
 """
 
-import gzip
 import os
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from functional_nets.data import bounded
 from functional_nets.data.catalogue import KNOWN
 from functional_nets.data.contents import FILES, Contents, DataError, idx_header, verify
 
@@ -21,6 +20,9 @@ ENVIRONMENT = "FUNCTIONAL_NETS_DATA"
 
 _INSTALLED = {"mnist": [], "fashion_mnist": [Path("/usr/share/datasets/fashion-mnist")]}
 """Where Debian's package dataset-fashion-mnist installs the four files."""
+
+LARGEST = {"images": 16 + 60_000 * 28 * 28, "labels": 8 + 60_000}
+"""Bytes of the largest published file of each kind, unzipped."""
 
 _MAGIC = {2051: "images", 2049: "labels"}
 
@@ -49,8 +51,7 @@ def load_files(name: str, paths: Sequence[Path]) -> Contents:
         DataError: They are not what they should be.
     """
     x_train, y_train, x_test, y_test = (
-        parse(_read(path), kind=kind, origin=str(path))
-        for path, kind in zip(paths, ("images", "labels") * 2, strict=True)
+        read(path, kind=kind) for path, kind in zip(paths, ("images", "labels") * 2, strict=True)
     )
     contents = Contents(x_train, y_train, x_test, y_test)
     remedy = f"put the four files of {KNOWN[name].title} there, as published"
@@ -109,22 +110,19 @@ def serialise(array: NDArray[np.uint8]) -> bytes:
     return idx_header(array) + array.tobytes()
 
 
-def decompress(data: bytes, origin: str) -> bytes:
-    """`data`, without its gzip layer if it has one.
+def read(path: Path, *, kind: str) -> NDArray[np.uint8]:
+    """The array in the IDX file at `path`, gzipped or not; `kind` is that of `parse`.
 
     Raises:
-        DataError: The gzip layer is cut off or fails its checksum.
+        DataError: It is not such a file, or larger than the largest published one.
     """
+    largest = LARGEST[kind]
+    # What cannot be compressed is longer in gzip by less than that.
+    data = bounded.read(path, largest + largest // 100 + 1000, "put the published file of that name there")
     # By content rather than by name: some browsers decompress what they download and keep the name.
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
-        raise DataError(
-            f"Expected a whole gzip file, found a truncated or corrupt one in {origin}"
-            f" ({str(error).strip()}); download it again."
-        ) from error
+    if data.startswith(bounded.GZIP_MAGIC):
+        data = bounded.gunzip(data, largest, str(path))
+    return parse(data, kind=kind, origin=str(path))
 
 
 def _folders(name: str, data_dir: Path | None) -> list[Path]:
@@ -151,15 +149,6 @@ def _path(folder: Path, file: str) -> Path:
     raise DataError(
         f"Expected {file} or {file}.gz beside the other IDX files, found neither in {folder}; put it there."
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return decompress(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(
-            f"Expected to read {path}, found: {error.strerror or error}; check the file and its permissions."
-        ) from error
 
 
 def _nothing_found(name: str, data_dir: Path | None) -> str:

@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from functional_nets.data import npz
 from functional_nets.data.contents import Contents
 
 TABLE = Path(__file__).parent / "embedded" / "order.npz"
 """Made by `scripts/make_embedded_data.py`: `by_content` of each published split, under `"NAME_SPLIT"`."""
+
+LARGEST = 2**20
+"""Bytes that the table may have: 16 bits for each of 2 × 70,000 examples, and headers."""
 
 
 def by_content(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -36,8 +40,7 @@ def restore(
     Returns:
         Images and labels. They are left as they are when there are more or fewer than published.
     """
-    with np.load(TABLE) as tables:
-        published: NDArray[np.uint16] = tables[key]
+    published: NDArray[np.uint16] = npz.read(TABLE, largest=LARGEST)[key]
     if len(published) != len(images):
         return images, labels
     source = np.empty(len(published), np.intp)

@@ -10,6 +10,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 28 * 28
+"""Pixels of an image that `decode` decodes: a file of a kilobyte can hold a million times as many."""
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -25,7 +28,7 @@ def encode(image: NDArray[np.uint8]) -> bytes:
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
-    """The image `[height, width]` in a greyscale PNG file of any make.
+    """The image `[height, width]`, of at most `LARGEST` pixels, in a greyscale PNG file of any make.
 
     Raises:
         ValueError: It is not one.
@@ -39,19 +42,24 @@ def _decode_unfiltered(data: bytes) -> NDArray[np.uint8] | None:
     if len(data) < 41 or data[12:16] != b"IHDR" or data[24:29] != b"\x08\0\0\0\0" or data[37:41] != b"IDAT":
         return None
     width, height, size = struct.unpack(">2I", data[16:24]) + struct.unpack(">I", data[33:37])
-    if data[49 + size : 53 + size] != b"IEND":
+    if data[49 + size : 53 + size] != b"IEND" or width * height > LARGEST:
         return None
     try:
-        rows = np.frombuffer(zlib.decompress(data[41 : 41 + size]), np.uint8).reshape(height, 1 + width)
+        # One byte more than is right is enough to be refused for.
+        stream = zlib.decompressobj()
+        plain = stream.decompress(data[41 : 41 + size], height * (1 + width) + 1)
+        rows = np.frombuffer(plain, np.uint8).reshape(height, 1 + width)
     except (zlib.error, ValueError):
         return None
-    return None if rows[:, 0].any() else rows[:, 1:]
+    return rows[:, 1:] if stream.eof and not rows[:, 0].any() else None
 
 
 def _decode_any(data: bytes) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        if image.width * image.height > LARGEST:
+            raise ValueError(f"Expected at most {LARGEST} pixels, found {image.width}×{image.height}")
         if image.mode != "L":
             raise ValueError(f"Expected a greyscale image, found one of mode {image.mode}")
         return np.asarray(image)

@@ -35,8 +35,17 @@ def load(name: str, *, source: str = "auto", data_dir: str | os.PathLike[str] | 
     _one_of("data set", name, NAMES)
     _one_of("source", source, SOURCES)
     folder = None if data_dir is None else Path(data_dir).expanduser()
-    if source == "auto":
-        return _auto(name, folder)
+    try:
+        return _auto(name, folder) if source == "auto" else _from(name, source, folder)
+    except OSError as error:  # Of a folder that may not be searched, or whose name is too long.
+        raise DataError(
+            f"Expected a folder with {KNOWN[name].title}, found {error.filename or folder}: {error.strerror};"
+            " name another with --data-dir."
+        ) from error
+
+
+def _from(name: str, source: str, folder: Path | None) -> Dataset:
+    """The data set from one source, which is not `"auto"`."""
     if source == "embedded":
         return as_dataset(embedded.load(name), name, source, embedded.notice(name))
     contents = (idx if source == "idx" else tfds_source).load(name, folder)

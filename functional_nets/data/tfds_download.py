@@ -10,7 +10,7 @@ import contextlib
 import functools
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from functional_nets.data.contents import FILES, DataError
 STALL_SECONDS = 30.0
 """How long a download may stand still."""
 
-_FAILURES = (OSError, ImportError, tfds.download.DownloadError, download_manager.NonMatchingChecksumError)
+_FAILURES = (OSError, ValueError, ImportError, tfds.download.DownloadError, download_manager.NonMatchingChecksumError)
 
 
 def prepare(name: str, root: Path) -> Path:
@@ -46,12 +46,14 @@ def prepare(name: str, root: Path) -> Path:
         with (
             # The thread of an interrupted download may still write into it.
             tempfile.TemporaryDirectory(dir=root, prefix="downloads-", ignore_cleanup_errors=True) as downloads,
-            _patience(),
+            _bounds(),
             _progress(),
         ):
             builder = _builder_class(name, url)(data_dir=root, file_format="array_record")
             target = Path(builder.data_dir)
             builder.download_and_prepare(download_dir=downloads)
+    except DataError:
+        raise
     except _FAILURES as error:
         # Another process that prepared the same was quicker: then its folder is as good.
         if target is None or not (target / "dataset_info.json").is_file():
@@ -89,24 +91,40 @@ def _builder_class(name: str, url: str) -> Any:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Limits how long TFDS waits for a server that accepts a connection and then says nothing.
+def _bounds() -> Iterator[None]:
+    """Limits how long TFDS waits for a server that says nothing, and how much it takes from one that never ends.
 
-    TFDS sets no time-out and tries ten times, and the threads it waits in do not listen to Ctrl-C. It has no
-    option for it either, so its function is replaced for the while; where a later TFDS has none of that
-    name, it is as patient as it likes.
+    TFDS sets no time-out, tries ten times and writes all that comes, and the threads it waits in do not listen to
+    Ctrl-C. It has no option for any of it, so its function is replaced for the while; where a later TFDS has none of
+    that name, it is as patient as it likes.
     """
     names = {"_open_with_requests", "MAX_RETRIES"}
     before = {name: getattr(downloader, name) for name in names if hasattr(downloader, name)}
     if before.keys() == names:
-        timeout = (server.CONNECT_SECONDS, STALL_SECONDS)
-        downloader._open_with_requests = functools.partial(before["_open_with_requests"], timeout=timeout)
+        downloader._open_with_requests = functools.partial(_open_bounded, before["_open_with_requests"])
         downloader.MAX_RETRIES = 2
     try:
         yield
     finally:
         for name, value in before.items():
             setattr(downloader, name, value)
+
+
+@contextlib.contextmanager
+def _open_bounded(open_url: Callable[..., Any], url: str, **options: Any) -> Iterator[tuple[Any, Iterator[bytes]]]:
+    """TFDS's own `open_url` with a time-out, no name from the server, and no more than the largest file has."""
+    with open_url(url, timeout=(server.CONNECT_SECONDS, STALL_SECONDS), **options) as (response, blocks):
+        response.headers.pop("content-disposition", None)  # TFDS calls the file by the end of the URL then.
+        yield response, _at_most(idx.LARGEST["images"], blocks, url)
+
+
+def _at_most(largest: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > largest:
+            raise DataError(f"Expected at most {largest:,} bytes, found more at {url}; choose another server.")
+        yield block
 
 
 @contextlib.contextmanager

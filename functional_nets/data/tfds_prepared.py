@@ -1,21 +1,28 @@
 """Read what TensorFlow Datasets has prepared, from its files, without TensorFlow.
 
-Import this late: it imports TFDS, which takes a second.
+TFDS itself would import whatever Python module such a folder names. Here the folder says which files and which
+format, and nothing else of it is believed; a process of its own reads them.
 """
 
-import struct
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
-from tensorflow_datasets.proto import tf_example_pb2
 
-from functional_nets.data import order, png
+import functional_nets
+from functional_nets.data import bounded, order
 from functional_nets.data.catalogue import KNOWN
 from functional_nets.data.contents import Contents, DataError, verify
+from functional_nets.data.tfds_records import FORMATS, ROW
+
+LARGEST = 2**27
+"""Bytes of the files of a split: Fashion-MNIST's training images take 31 million as PNG, 47 million unpacked."""
+
+_REMEDY = "delete that folder"
 
 
 def read(name: str, folder: Path) -> Contents:
@@ -24,67 +31,54 @@ def read(name: str, folder: Path) -> Contents:
     Raises:
         DataError: The files are damaged, in a format that takes TensorFlow to read, or another data set.
     """
-    try:
-        builder = tfds.builder_from_directory(folder)
-        if builder.name != name:
-            raise DataError(f"Expected {KNOWN[name].title} in {folder}, found {builder.name}; delete that folder.")
-        x_train, y_train = order.restore(*_split(builder, "train"), f"{name}_train")
-        x_test, y_test = order.restore(*_split(builder, "test"), f"{name}_test")
-    except DataError:
-        raise
-    # Damaged files surface as whatever TFDS, protobuf, zlib, Pillow or array_record raises: no common class.
-    except Exception as error:
+    file = folder / "dataset_info.json"
+    info = bounded.parse_json(bounded.read(file, 2**20, _REMEDY), str(file), _REMEDY)
+    if info.get("name") != name:
         raise DataError(
-            f"Expected {KNOWN[name].title} as TensorFlow Datasets prepares it, found {folder} unreadable"
-            f" ({type(error).__name__}: {' '.join(str(error).split())}); delete that folder."
-        ) from error
-    contents = Contents(x_train, y_train, x_test, y_test)
-    verify(contents, KNOWN[name], [str(folder)] * 4, "delete that folder")
+            f"Expected {KNOWN[name].title} in {folder}, found {bounded.shown(info.get('name'))}; {_REMEDY}."
+        )
+    file_format = info.get("fileFormat", "tfrecord")
+    if file_format not in FORMATS:
+        raise DataError(
+            f"Expected a data set prepared as {' or '.join(FORMATS)}, found {bounded.shown(file_format)} in {folder};"
+            f" prepare it as one of those, or {_REMEDY}."
+        )
+    train, test = (_files(folder, f"{name}-{split}.{file_format}") for split in ("train", "test"))
+    rows = np.frombuffer(_read_apart(folder, file_format, train + test), np.uint8).reshape(-1, ROW)
+    in_train = rows[:, 0] < len(train)
+    contents = Contents(*_ordered(rows[in_train], f"{name}_train"), *_ordered(rows[~in_train], f"{name}_test"))
+    verify(contents, KNOWN[name], [str(folder)] * 4, _REMEDY)
     return contents
 
 
-def _split(builder: Any, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images `[n, 28, 28]` and labels `[n]`, in the order of the files."""
-    images, labels = [], []
-    for path in builder.info.splits[split].filepaths:
-        for record in records(str(path), builder.info.file_format.value):
-            feature = tf_example_pb2.Example.FromString(record).features.feature
-            images.append(png.decode(feature["image"].bytes_list.value[0]))
-            labels.append(feature["label"].int64_list.value[0])
-    return np.stack(images), np.array(labels, np.uint8)
+def _files(folder: Path, stem: str) -> list[Path]:
+    """The files of a split, within the bound: `stem` and TFDS's -00000-of-00001, wherever else the folder points."""
+    files = sorted(folder.glob(f"{stem}-*-of-*"))
+    if not files:
+        raise DataError(f"Expected files {stem}-… in {folder}, found none; {_REMEDY}.")
+    left = LARGEST
+    for file in files:
+        with bounded.opening(file, left, _REMEDY) as stream:
+            left -= os.fstat(stream.fileno()).st_size
+    return files
 
 
-def records(path: str, file_format: str) -> Iterator[bytes]:
-    """The serialised examples in one file.
+def _ordered(rows: NDArray[np.uint8], key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return order.restore(rows[:, 1:-1].reshape(-1, 28, 28), rows[:, -1], key)
 
-    Raises:
-        DataError: `file_format` is neither `"array_record"` nor `"tfrecord"`.
-    """
-    if file_format == "array_record":
-        return _array_records(path)
-    if file_format == "tfrecord":
-        return _tf_records(path)
+
+def _read_apart(folder: Path, file_format: str, files: list[Path]) -> bytes:
+    """What `tfds_records` writes of these files."""
+    ours = str(Path(functional_nets.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path}
+    words: list[Any] = [sys.executable, "-P", "-m", "functional_nets.data.tfds_records", file_format, *files]
+    ended = subprocess.run(words, capture_output=True, env=environment, check=False)
+    if ended.returncode == 0:
+        return ended.stdout
+    lines = ended.stderr.decode(errors="replace").strip().splitlines()
+    said = lines[-1][:200] if ended.returncode == 1 and lines else f"its reader ended with status {ended.returncode}"
+    remedy = "install functional-nets again" if "No module named" in said else _REMEDY
     raise DataError(
-        f"Expected a data set prepared as array_record or tfrecord, found {file_format} in {path};"
-        " prepare it as one of those, or delete that folder."
+        f"Expected data as TensorFlow Datasets prepares them, found {folder} unreadable ({said}); {remedy}."
     )
-
-
-def _array_records(path: str) -> Iterator[bytes]:
-    from array_record.python.array_record_data_source import ArrayRecordDataSource
-
-    with ArrayRecordDataSource(path) as source:
-        yield from source.__getitems__(range(len(source)))
-
-
-def _tf_records(path: str) -> Iterator[bytes]:
-    """A TFRecord file is a row of: length (64 bits), its checksum (32), the record, its checksum (32).
-
-    The checksums are CRC-32C, which Python does not have; the digests of the content are checked instead.
-    """
-    data = Path(path).read_bytes()
-    position = 0
-    while position < len(data):
-        (size,) = struct.unpack_from("<Q", data, position)
-        yield data[position + 12 : position + 12 + size]
-        position += 16 + size

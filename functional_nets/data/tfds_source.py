@@ -1,13 +1,13 @@
 """MNIST and Fashion-MNIST through TensorFlow Datasets, with or without TensorFlow.
 
 Three steps, the first that has the data wins: the cached copy, a folder that TFDS prepared (this package or
-anybody), a download that TFDS makes and prepares. Only the last two import TFDS.
+anybody), a download that TFDS makes and prepares. Only the last imports TFDS into this process.
 """
 
 import os
 from pathlib import Path
 
-from functional_nets.data import cache, server
+from functional_nets.data import cache, server, tfds_prepared
 from functional_nets.data.contents import Contents, DataError
 
 
@@ -26,18 +26,21 @@ def load(name: str, data_dir: Path | None) -> Contents:
     root = cache.root(data_dir)
     if contents := cache.read(name, root):
         return contents
-    folder = prepared(name, data_dir)
-    if folder is None:
-        server.require_reachable(name)  # Before TFDS is imported, which takes longer than to find no network.
+    contents = tfds_prepared.read(name, prepared(name, data_dir) or _download(name, root))
+    cache.write(name, root, contents)
+    return contents
+
+
+def _download(name: str, root: Path) -> Path:
+    """The folder into which TFDS has downloaded and prepared data set `name`."""
+    server.require_reachable(name)  # Before TFDS is imported, which takes longer than to find no network.
     try:
-        from functional_nets.data import tfds_download, tfds_prepared
+        from functional_nets.data import tfds_download
     except ImportError as error:
         raise DataError(
             f"Expected TensorFlow Datasets, found: {error}; install functional-nets again, or choose another source."
         ) from error
-    contents = tfds_prepared.read(name, folder or tfds_download.prepare(name, root))
-    cache.write(name, root, contents)
-    return contents
+    return tfds_download.prepare(name, root)
 
 
 def prepared(name: str, data_dir: Path | None) -> Path | None:

@@ -18,7 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
+from functional_nets.data import DataError, bounded, npz
+
+LARGEST = 2**28
+"""Bytes that all arrays of FILE.npz may have together."""
+
+DEEPEST = 30
+"""Names on the way to an array: JAX goes down a tree by recursion, which has an end."""
 
 
 class BadInputError(Exception):
@@ -48,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         params, args = read(options.inputs)
         loss = function(options.loss)
         manual = function(options.manual) if options.manual else None
+        _try(loss, params, args, options.inputs)
         from functional_nets.gradcheck import check
 
         report = check(
@@ -89,6 +96,16 @@ def function(name: str) -> Callable[..., Any]:
     return found
 
 
+def _try(loss: Callable[..., Any], params: Any, args: Sequence[Any], file: Path) -> None:
+    """Raises BadInputError when the loss cannot be called with what the file holds: a name or a shape is another."""
+    try:
+        loss(params, *args)
+    except Exception as error:
+        raise BadInputError(
+            f"Expected a loss that takes what {file} holds, found {type(error).__name__}: {error}."
+        ) from error
+
+
 def read(file: Path) -> tuple[Any, list[Any]]:
     """Returns the parameters and the other arguments that a file holds.
 
@@ -96,29 +113,40 @@ def read(file: Path) -> tuple[Any, list[Any]]:
         BadInputError: It is no such file.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            held = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise BadInputError(f"Expected an .npz file of arrays at {file}, found: {error}.") from error
+        held = npz.read(file, largest=LARGEST)
+    except DataError as error:
+        raise BadInputError(str(error)) from error
     known = [name for name in held if name == "params" or name.startswith("params/") or name[:3] == "arg"]
-    if strange := [name for name in held if name not in known]:
+    if strange := [bounded.shown(name) for name in held if name not in known]:
         raise BadInputError(f"Expected params/NAME and arg0, arg1, … in {file}, found {strange[0]!r}: rename it.")
-    names = [name for name in held if name.startswith("params/")]
-    if not names and "params" not in held:
-        raise BadInputError(f"Expected params/NAME in {file}, found {', '.join(held) or 'nothing'}.")
-    params: Any = held["params"] if not names else {}
-    for name in names:
-        *outer, last = name.split("/")[1:]
-        branch = params
-        for key in outer:
-            branch = branch.setdefault(key, {})
-        branch[last] = held[name]
     args: list[Any] = []
     while f"arg{len(args)}" in held:
         args.append(held[f"arg{len(args)}"])
     if len(args) < sum(name[:3] == "arg" for name in held):
         raise BadInputError(f"Expected arg0, arg1, … without a gap in {file}, found no arg{len(args)}: number them.")
-    return params, args
+    return _parameters({name: array for name, array in held.items() if name[:3] != "arg"}, file), args
+
+
+def _parameters(held: dict[str, Any], file: Path) -> Any:
+    """The tree whose leaves the arrays are, or the one array that is all of it."""
+    if not held:
+        raise BadInputError(f"Expected params/NAME in {file}, found none.")
+    if list(held) == ["params"]:
+        return held["params"]
+    if "params" in held:
+        raise BadInputError(f"Expected params or params/NAME in {file}, found both: rename one.")
+    tree: dict[str, Any] = {}
+    for name, array in held.items():
+        _, *outer, last = name.split("/")
+        if len(outer) > DEEPEST or not all((*outer, last)) or not name.isprintable():
+            raise BadInputError(f"Expected names params/NAME/NAME… in {file}, found {bounded.shown(name)}: rename it.")
+        branch: Any = tree
+        for key in outer:
+            branch = branch.setdefault(key, {}) if isinstance(branch, dict) else None
+        if not isinstance(branch, dict) or last in branch:
+            raise BadInputError(f"Expected each of params/NAME in {file} once, found two at {name}: rename one.")
+        branch[last] = array
+    return tree
 
 
 if __name__ == "__main__":

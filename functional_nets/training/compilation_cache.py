@@ -34,14 +34,27 @@ def keep_programs() -> Path | None:
     try:
         folder = Path(base).expanduser() / "programs" / _fingerprint()
         folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         delete_damaged(folder)
     except (OSError, RuntimeError):  # Python's for a user without a home.
-        return None  # A folder that cannot be written costs time and nothing else.
+        return None  # A folder that is not to be used costs time and nothing else.
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     atexit.register(sign_entries, folder)
     return folder
+
+
+def make_private(folder: Path) -> None:
+    """Lets nobody but this user write into the folder: what lies there will be executed.
+
+    Raises:
+        PermissionError: It is another user's.
+    """
+    folder.chmod(0o700)
+    # The superuser may change what others own, and they may change it back.
+    if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{folder} is another user's")
 
 
 def delete_damaged(folder: Path) -> None:
@@ -65,7 +78,8 @@ def sign_entries(folder: Path) -> None:
 
 def _whole(entry: Path) -> bool:
     digest = _digest_of(entry)
-    return digest.exists() and digest.read_text() == _hash(entry.read_bytes())
+    signed = digest.exists() and digest.stat().st_size == 2 * hashlib.sha256().digest_size
+    return signed and digest.read_bytes() == _hash(entry.read_bytes()).encode()
 
 
 def _digest_of(entry: Path) -> Path:

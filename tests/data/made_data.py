@@ -5,7 +5,8 @@ import functools
 import gzip
 import http.server
 import threading
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,16 @@ def same(one, other) -> bool:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, requests: list[str] | None = None, *, stalled: bool = False) -> Iterator[str]:
+def serving(
+    folder: Path,
+    requests: list[str] | None = None,
+    *,
+    stalled: bool = False,
+    headers: Mapping[str, str] = types.MappingProxyType({}),
+) -> Iterator[str]:
     """The URL of a server on loopback that serves `folder`, and notes each request in `requests`.
 
-    When it is `stalled`, it says what it has, but does not send it.
+    When it is `stalled`, it says what it has, but does not send it. It sends `headers` beside its own.
     """
     over = threading.Event()
 
@@ -58,6 +65,11 @@ def serving(folder: Path, requests: list[str] | None = None, *, stalled: bool = 
                 over.wait(10)
             else:
                 super().do_GET()
+
+        def end_headers(self):
+            for name, value in headers.items():
+                self.send_header(name, value)
+            super().end_headers()
 
         def log_message(self, format, *args):
             if requests is not None:
@@ -77,10 +89,10 @@ def serving(folder: Path, requests: list[str] | None = None, *, stalled: bool = 
 
 
 @contextlib.contextmanager
-def refused(*words: str) -> Iterator[None]:
+def refused(*words: str) -> Iterator[pytest.ExceptionInfo[DataError]]:
     """Expects a `DataError` of one line: what was expected, what was found, what to do, and all `words`."""
     with pytest.raises(DataError) as caught:
-        yield
+        yield caught
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("Expected ")

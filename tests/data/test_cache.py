@@ -1,5 +1,8 @@
 """The cached copy: all or nothing, verified, and never in the way."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,25 @@ def test_a_stopped_write_leaves_nothing(tmp_path, tiny, monkeypatch, stop):
     with pytest.raises(stop):
         cache.write("mnist", tmp_path, tiny)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_being_written_is_private_and_what_is_written_is_as_the_umask_says(tmp_path, tiny, monkeypatch):
+    modes = []
+    savez = np.savez
+
+    def watched(file, **arrays):
+        modes.append(Path(file.name).parent.stat().st_mode & 0o777)
+        savez(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", watched)
+    before = os.umask(0o027)
+    try:
+        cache.write("mnist", tmp_path, tiny)
+    finally:
+        os.umask(before)
+    assert modes == [0o700]
+    assert cache.path("mnist", tmp_path).stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist.npz"]
 
 
 def test_a_full_disk_is_warned_of_and_leaves_the_old_copy(tmp_path, tiny, monkeypatch):

@@ -1,6 +1,7 @@
 """PNG without TensorFlow: Pillow is the witness."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -53,3 +54,10 @@ def test_a_picture_in_colour_is_refused(image):
 def test_a_truncated_file_is_an_error(image, size):
     with pytest.raises((OSError, SyntaxError)):
         png.decode(png.encode(image)[:size])
+
+
+def test_a_stream_without_its_checksum_is_not_decoded(image):
+    file = png.encode(image)
+    (size,) = struct.unpack(">I", file[33:37])
+    cut = file[:33] + struct.pack(">I", size - 4) + b"IDAT" + file[41 : 41 + size - 4] + file[41 + size :]
+    assert png._decode_unfiltered(cut) is None

@@ -109,3 +109,9 @@ def test_a_data_error_shows_no_second_line():
     with pytest.raises(DataError) as caught:
         load("no\nsuch")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["auto", "idx", "tfds"])
+def test_a_folder_whose_name_no_system_allows_is_refused(tmp_path, source):
+    with refused("too long", "--data-dir"):
+        load("mnist", source=source, data_dir=tmp_path / ("long" * 100))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from functional_nets.data import cache, load, order, server, tfds_source
+from functional_nets.data import cache, load, order, server, tfds_records, tfds_source
 from functional_nets.data.catalogue import KNOWN
 from functional_nets.data.contents import FILES
 from tests.data.made_data import refused, same, serving, write_idx
@@ -127,16 +127,19 @@ def test_plain_tfds_reads_what_was_prepared(offline, mnist):
 
 
 def test_tfrecord_files_are_read_without_tensorflow(offline, tmp_path):
-    from functional_nets.data import tfds_prepared
-
     (array_record,) = (offline / "mnist" / VERSION).glob("*-test.array_record-*")
-    examples = list(tfds_prepared.records(str(array_record), "array_record"))
+    examples = list(tfds_records.records(str(array_record), "array_record"))
     assert len(examples) == 10_000
     tfrecord = tmp_path / "test.tfrecord"
     tfrecord.write_bytes(b"".join(struct.pack("<QI", len(example), 0) + example + bytes(4) for example in examples))
-    assert list(tfds_prepared.records(str(tfrecord), "tfrecord")) == examples
+    assert list(tfds_records.records(str(tfrecord), "tfrecord")) == examples
+
+
+def test_a_format_that_takes_tensorflow_is_refused(offline):
+    info = offline / "mnist" / VERSION / "dataset_info.json"
+    info.write_text(info.read_text().replace('"array_record"', '"riegeli"'))
     with refused("array_record or tfrecord", "riegeli"):
-        tfds_prepared.records(str(tfrecord), "riegeli")
+        load("mnist", source="tfds", data_dir=offline)
 
 
 @pytest.mark.parametrize("damage", ["no info", "cut off", "flipped bit", "no file"])
@@ -274,7 +277,7 @@ def test_nothing_of_tfds_stays_changed_and_nothing_is_printed(monkeypatch, capsy
 
     monkeypatch.setattr(tqdm_utils, "_active", True)
     before = downloader._open_with_requests, downloader.MAX_RETRIES, tqdm_utils._active
-    with tfds_download._patience(), tfds_download._progress():
+    with tfds_download._bounds(), tfds_download._progress():
         assert downloader._open_with_requests is not before[0]
         assert not tqdm_utils._active  # Nobody watches a test.
         print("TFDS speaks")
@@ -290,10 +293,15 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, published, monkeyp
             load("mnist", source="tfds", data_dir=tmp_path / "file")
 
 
-def test_without_tfds_the_error_says_so(offline, monkeypatch):
+@pytest.mark.parametrize("prepared", [True, False])
+def test_without_tfds_the_error_says_so(offline, tmp_path, published, prepared, monkeypatch):
     import sys
 
-    monkeypatch.setitem(sys.modules, "functional_nets.data.tfds_prepared", None)
-    monkeypatch.delattr("functional_nets.data.tfds_prepared", raising=False)
-    with refused("TensorFlow Datasets"):
-        load("mnist", source="tfds", data_dir=offline)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "tensorflow_datasets.py").write_text("import no_such_module")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))  # For the process that reads.
+    monkeypatch.setitem(sys.modules, "functional_nets.data.tfds_download", None)
+    monkeypatch.delattr("functional_nets.data.tfds_download", raising=False)
+    with serving(published) as url, refused("install functional-nets again"):
+        monkeypatch.setenv(server.MIRROR, url)
+        load("mnist", source="tfds", data_dir=offline if prepared else tmp_path / "new")

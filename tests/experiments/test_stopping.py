@@ -135,7 +135,10 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(uninterrupted, tm
     assert again.summary["params_sha256"] == uninterrupted.summary["params_sha256"]
 
 
-@pytest.mark.parametrize("row", ['{"epoch": 1500, "step": 3000, "train_lo', '{"epoch": 1500, "step": 3000}\n'])
+WHOLE_ROW = '{"epoch": 1500, "step": 3000, "train_loss": 1, "seconds": 1, "test_accuracy": 1, "test_loss": 1}\n'
+
+
+@pytest.mark.parametrize("row", [WHOLE_ROW[:40], WHOLE_ROW])
 def test_a_row_that_a_crash_has_cut_or_left_without_its_checkpoint_is_written_again(uninterrupted, tmp_path, row):
     folder = tmp_path / "cut"
     run(folder, 2 * REPORT)

@@ -103,6 +103,14 @@ def test_bad_input_is_status_2_with_one_line(here, capsys, arguments, words):
         (lambda held: held.pop("arg0"), "no arg0"),
         (lambda held: held.update(x=held["arg0"]), "'x'"),
         (lambda held: [held.pop(name) for name in list(held) if name.startswith("params")], "params/NAME"),
+        (lambda held: held.update({"params": held["arg0"]}), "found both"),
+        (lambda held: held.update({"params/b/c": held["arg0"]}), "two at params/b/c"),
+        (lambda held: held.update({"params/dense": held["arg0"]}), "two at params/dense"),
+        (lambda held: held.update({"params//w": held["arg0"]}), "found params//w"),
+        (lambda held: held.update({"params" + "/a" * 40: held["arg0"]}), "found params/a/a"),
+        (lambda held: held.update({"params/\x1b[2J": held["arg0"]}), r"\x1b"),
+        (lambda held: held.update(arg0=np.array([{}])), "arrays of numbers"),
+        (lambda held: held.pop("params/b"), "KeyError: 'b'"),
     ],
 )
 def test_a_file_with_other_names_is_bad_input(here, capsys, arrays, change, words):

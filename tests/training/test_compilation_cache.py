@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from functional_nets.training import compilation_cache
-from functional_nets.training.compilation_cache import VARIABLE, delete_damaged, sign_entries
+from functional_nets.training.compilation_cache import VARIABLE, delete_damaged, make_private, sign_entries
 
 PROGRAM = """
 import jax, sys
@@ -74,6 +74,21 @@ def test_a_second_process_finds_what_the_first_has_compiled_and_repairs_what_is_
     kept[0].write_bytes(kept[0].read_bytes()[:50])
     assert run(tmp_path) == first
     assert kept[0].stat().st_size > 50
+
+
+def test_a_digest_that_is_no_text_is_damage(folder):
+    (folder / "first-cache.sha256").write_bytes(b"\xff" * 64)
+    delete_damaged(folder)
+    assert entries(folder) == ["second-cache"]
+
+
+def test_nobody_else_may_write_what_will_be_executed(tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    make_private(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(PermissionError, match="another user's"):
+        make_private(tmp_path)
 
 
 def test_off_keeps_nothing(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save
 
+from functional_nets.data.bounded import reason, shown
 from functional_nets.training.fit import Snapshot
 from functional_nets.training.step import TrainState
 
@@ -60,26 +61,45 @@ def unpack(content: bytes, like: TrainState) -> tuple[Snapshot, dict[str, Any]]:
     Raises:
         CheckpointError: When the file is damaged, or of another structure, with the array that differs.
     """
-    check_whole(content)
+    about = read_about(content)
     try:
-        about = json.loads(_header(content)["__metadata__"]["about"])
         arrays = {name: _array(entry) for name, entry in safetensors.deserialize(content)}
         losses = arrays.pop("losses").reshape(-1)
         seconds, skipped = float(about["seconds"]), int(about["skipped"])
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"it is whole, but none of ours ({type(error).__name__}: {error})") from None
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _none_of_ours(error) from None
     return Snapshot(_restored(arrays, like), losses, seconds, skipped), about
+
+
+def read_about(content: bytes) -> dict[str, Any]:
+    """Returns what `pack` was told beside the snapshot.
+
+    Raises:
+        CheckpointError: When the file is damaged or none of ours.
+    """
+    check_whole(content)
+    try:
+        about = json.loads(_header(content)["__metadata__"]["about"])
+        if not isinstance(about, dict) or not isinstance(about.get("contract", {}), dict):
+            raise TypeError("no object")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _none_of_ours(error) from None
+    return about
+
+
+def _none_of_ours(error: Exception) -> CheckpointError:
+    return CheckpointError(f"it is whole, but none of ours ({reason(error)})")
 
 
 def _restored(arrays: dict[str, np.ndarray], like: TrainState) -> TrainState:
     wanted = _named(like)
     for name in [*wanted, *arrays]:
         if name not in wanted or name not in arrays:
-            raise CheckpointError(f"it has {'no' if name in wanted else 'an'} array {name!r}")
+            raise CheckpointError(f"it has {'no' if name in wanted else 'an'} array {shown(name)!r}")
         found, expected = arrays[name], _numbers(wanted[name])
         if (found.dtype, found.shape) != (expected.dtype, expected.shape):
             raise CheckpointError(
-                f"its array {name!r} is {found.dtype} {list(found.shape)} "
+                f"its array {shown(name)!r} is {found.dtype} {list(found.shape)} "
                 f"where this model and optimizer have {expected.dtype} {list(expected.shape)}"
             )
     leaves = [

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from functional_nets.data.bounded import shown
 from functional_nets.training.checkpoint import writing
 from functional_nets.training.checkpoint.contract import Contract, differences
-from functional_nets.training.checkpoint.file import CheckpointError, check_whole, largest_size, pack, unpack
+from functional_nets.training.checkpoint.file import CheckpointError, largest_size, pack, read_about, unpack
 from functional_nets.training.fit import Snapshot
 from functional_nets.training.step import TrainState
 
@@ -77,11 +78,13 @@ def load_checkpoint(
     for path in sorted(folder.glob(PATTERN), reverse=True):
         try:
             content = _read(path, like)
+            about = read_about(content)
         except CheckpointError as error:
             damaged.append(f"{path.name}: {error}")
             continue
+        inexact = _compare(about.get("contract", {}), contract, path, allow_inexact)
         try:
-            snapshot, about = unpack(content, like)
+            snapshot, _ = unpack(content, like)
         except CheckpointError as error:
             raise CheckpointError(
                 f"Expected a checkpoint of this model and optimizer, found another in {path}: {error}; "
@@ -90,7 +93,6 @@ def load_checkpoint(
         notices = [f"A damaged checkpoint was passed over ({each})." for each in damaged]
         if damaged:
             notices.append(f"The run goes on from {path.name}, the newest whole one.")
-        inexact = _compare(about.get("contract", {}), contract, path, allow_inexact)
         return Checkpoint(snapshot, about, path, [*notices, *inexact], inexact)
     found = "; ".join(damaged) if damaged else "none"
     raise CheckpointError(
@@ -103,14 +105,14 @@ def _compare(was: Contract, now: Contract | None, path: Path, allow_inexact: boo
     if differing and not allow_inexact:
         name, then, present = differing[0]
         raise CheckpointError(
-            f"Expected a checkpoint with {name} = {present}, found {then} in {path}: resume with what the run "
+            f"Expected a checkpoint with {name} = {present}, found {shown(then)} in {path}: resume with what the run "
             "began with, or say --allow-inexact to go on without the promise of the same bits."
         )
-    return [f"Going on inexactly: {name} was {then} and is {present}." for name, then, present in differing]
+    return [f"Going on inexactly: {name} was {shown(then)} and is {present}." for name, then, present in differing]
 
 
 def _read(path: Path, like: TrainState) -> bytes:
-    """Returns the content of a file that is whole; its size is looked at before it is read."""
+    """Returns the content of a file; its size is looked at before it is read."""
     largest = largest_size(like)
     try:
         if (size := path.stat().st_size) > largest:
@@ -118,7 +120,6 @@ def _read(path: Path, like: TrainState) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"it cannot be read ({error.strerror or error})") from None
-    check_whole(content)
     return content
 
 
