@@ -109,4 +109,5 @@ def shown(found: object) -> str:
 
 def reason(error: Exception) -> str:
     """What a library says of a file, on one line and no longer than a message can be: it may quote the file."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    text = "".join(character if character.isprintable() else " " for character in str(error))
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:200]

@@ -14,8 +14,15 @@ from functional_nets.data.embedded import read_npz
 
 def root(data_dir: Path | None) -> Path:
     """The folder for all that this package writes: below `data_dir`, or else in the user's cache folder."""
-    base = data_dir or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return base / "functional_nets"
+    return (data_dir or of_user(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "functional_nets"
+
+
+def of_user(folder: str) -> Path:
+    """The folder, `~` being the user's own; for a user without one, as in some containers, among temporary files."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"functional_nets-{os.getuid()}"
 
 
 def path(name: str, folder: Path) -> Path:

@@ -34,9 +34,12 @@ def load(name: str, *, source: str = "auto", data_dir: str | os.PathLike[str] | 
     """
     _one_of("data set", name, NAMES)
     _one_of("source", source, SOURCES)
-    folder = None if data_dir is None else Path(data_dir).expanduser()
+    folder = None if data_dir is None else Path(data_dir)
     try:
+        folder = folder and folder.expanduser()
         return _auto(name, folder) if source == "auto" else _from(name, source, folder)
+    except RuntimeError as error:  # Python's where there is no home.
+        raise DataError(f"Expected a folder, found {folder} and no home for its ~; name it in full.") from error
     except OSError as error:  # Of a folder that may not be searched, or whose name is too long.
         raise DataError(
             f"Expected a folder with {KNOWN[name].title}, found {error.filename or folder}: {error.strerror};"

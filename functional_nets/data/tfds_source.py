@@ -46,7 +46,7 @@ def _download(name: str, root: Path) -> Path:
 def prepared(name: str, data_dir: Path | None) -> Path | None:
     """The folder in which TFDS has prepared data set `name`, where `load` looks; None when it has not."""
     if data_dir is None:
-        folders = [Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()]
+        folders = [cache.of_user(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")]
     else:
         folders = [data_dir]
     for folder in (*folders, cache.root(data_dir)):

@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 from functional_nets.training import CheckpointError, Snapshot, TrainState, load_checkpoint, save_checkpoint
 from functional_nets.training.checkpoint.file import check_whole, pack, unpack
+from tests.hostile import checkpoints as hostile
 
 CONTRACT = {"experiment": "mnist", "learning_rate": 0.1, "jax": "0.10.1"}
 ABOUT = {"contract": CONTRACT, "metrics_bytes": 17, "best": {"step": 3, "test_accuracy": 0.5}}
@@ -159,6 +160,16 @@ def test_a_file_larger_than_a_state_can_be_is_not_even_read(tmp_path):
     found = load(tmp_path)
     assert_step(found, 5)
     assert "1,099,511,627,776 bytes, more than the" in found.notices[0]
+
+
+def test_a_name_in_a_file_does_nothing_to_the_terminal_that_shows_it(tmp_path):
+    content = hostile.signed(
+        pack(snapshot_at(6), ABOUT).replace(b'"params/w":{"dtype":"F32"', b'"\\u001b[1m":{"dtype":"F3"')
+    )
+    (tmp_path / "step_000000006.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="invalid JSON|none of ours|damaged") as error:
+        load(tmp_path)
+    assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("fault", ["os.fsync", "os.replace"])
