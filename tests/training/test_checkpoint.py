@@ -164,7 +164,11 @@ def test_a_file_larger_than_a_state_can_be_is_not_even_read(tmp_path):
 
 def test_a_name_in_a_file_does_nothing_to_the_terminal_that_shows_it(tmp_path):
     whole = pack(snapshot_at(6), ABOUT)
-    spoilt = whole.replace(b'"params/w":{"dtype":"F32"', rb'"\u001b[m":{"dtype":"F64"')  # Of more bytes than it has.
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    header["\x1b[31m"] = header.pop("params/w") | {"data_offsets": [8, 4]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    spoilt = len(text).to_bytes(8, "little") + text + whole[8 + length :]
     (tmp_path / "step_000000006.safetensors").write_bytes(hostile.signed(spoilt))
     with pytest.raises(CheckpointError, match="invalid offset for tensor") as error:
         load(tmp_path)
