@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 import re
+import shlex
 import sys
 import types
 import typing
@@ -107,6 +108,21 @@ def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str],
             raise argparse.ArgumentTypeError(f"expected {wanted} for {flag}, found {text!r}") from None
 
     return convert
+
+
+def command_line(name: str, config: Any) -> str:
+    """Returns the command that runs an experiment again with this configuration, into a new folder."""
+    words = ["python", "-m", f"experiments.{name}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in ("out", "overwrite", "resume"):
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)
 
 
 def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:

@@ -1,0 +1,139 @@
+"""Runs that have been written: their files, read and checked, and the networks that they trained."""
+
+import dataclasses
+import importlib
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments._command import OptionError
+from experiments._folder import identity
+from experiments._training import TrainingConfig
+from functional_nets import training
+from functional_nets.models import Model
+
+TRAININGS = ("xor", "mnist", "fashion_mnist", "lenet")
+"""The experiments that train one network, each a module with a `Config`, `model(config)` and `sections(…)`."""
+
+
+class Run(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        folder: Where it lies.
+        name: The experiment's.
+        config: Its options.
+        metrics: The rows of `metrics.jsonl`.
+        result: What `result.json` holds; None for a run that has not ended.
+    """
+
+    folder: Path
+    name: str
+    config: TrainingConfig
+    metrics: list[dict[str, Any]]
+    result: dict[str, Any] | None
+
+    @property
+    def experiment(self) -> Any:
+        """The experiment's module."""
+        return importlib.import_module(f"experiments.{self.name}")
+
+    @property
+    def model(self) -> Model:
+        """The network that was trained."""
+        return self.experiment.model(self.config)
+
+    def finished(self) -> dict[str, Any]:
+        """Returns the result.
+
+        Raises:
+            OptionError: When there is none yet.
+        """
+        if self.result is None:
+            raise OptionError(
+                f"Expected a run that has ended, found no result.json in {self.folder}: "
+                f"go on with it by python -m experiments.{self.name} --out {self.folder} --resume."
+            )
+        return self.result
+
+
+def read_run(folder: Path) -> Run:
+    """Returns the run in a folder.
+
+    Raises:
+        OptionError: When the folder holds none, or files that no training has written.
+    """
+    if not (folder / "config.json").is_file():
+        raise OptionError(f"Expected the folder of a run, found no config.json in {folder}: name one below runs/.")
+    options = _object(folder / "config.json")
+    name = options.get("experiment")
+    if name not in TRAININGS or options.get("population"):
+        raise OptionError(
+            f"Expected a run of {', '.join(TRAININGS)}, found one of {name!r}"
+            f"{' with --population' if options.get('population') else ''} in {folder}: name another folder."
+        )
+    config = _config(importlib.import_module(f"experiments.{name}").Config, options, folder / "config.json")
+    metrics, result = folder / "metrics.jsonl", folder / "result.json"
+    rows = [_parsed(line, metrics) for line in _text(metrics).splitlines()] if metrics.is_file() else []
+    return Run(folder, name, config, rows, _object(result) if result.is_file() else None)
+
+
+def trained_params(run: Run) -> Any:
+    """Returns the parameters with which a run ended: those of its newest checkpoint.
+
+    Raises:
+        OptionError: When the run has not ended.
+        CheckpointError: When its checkpoints are damaged or of another network.
+    """
+    about = {**identity(run.name, run.config), "examples": run.finished().get("train_examples")}
+    optimizer = training.make_optimizer(run.config.optimizer, run.config.learning_rate)
+    like = training.init_state(run.model.init(jax.random.key(0)), optimizer)
+    params = training.load_checkpoint(run.folder / "checkpoints", like, about).params
+    return jax.tree.map(np.asarray, params)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"Expected a file that a run has written, found {path} unreadable ({error}).") from None
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise OptionError(f"Expected JSON in {path}, found {str(error)[:80]}: is this the folder of a run?") from None
+    if not isinstance(value, dict):
+        raise OptionError(f"Expected an object in {path}, found {str(value)[:40]}: is this the folder of a run?")
+    return value
+
+
+def _object(path: Path) -> dict[str, Any]:
+    return _parsed(_text(path), path)
+
+
+def _config(config_class: type[TrainingConfig], options: dict[str, Any], path: Path) -> TrainingConfig:
+    """The options that a run was given; those of another version that are not known are left out."""
+    hints = typing.get_type_hints(config_class)
+    values = {}
+    for field in dataclasses.fields(config_class):
+        if (value := options.get(field.name)) is None:
+            continue
+        kind = next(
+            part for part in (*typing.get_args(hints[field.name]), hints[field.name]) if part is not types.NoneType
+        )
+        try:
+            if kind is bool and not isinstance(value, bool):
+                raise TypeError
+            values[field.name] = kind(value)
+        except (TypeError, ValueError):
+            raise OptionError(
+                f"Expected {kind.__name__} for {field.name} in {path}, found {str(value)[:40]!r}: repair the file."
+            ) from None
+    return config_class(**values)

@@ -1,0 +1,88 @@
+"""What is measured through training, as curves and as numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functional_nets.report.chart import Line, line_chart, standalone
+from functional_nets.report.document import Section, figure, table
+
+Rows = Sequence[Mapping[str, Any]]
+"""The rows of `metrics.jsonl`."""
+NORMS = {
+    "Gradients": ("gradient_norms", "norm of the gradient, nats per unit", "gradients.svg"),
+    "Steps": ("update_norms", "norm of the step", "updates.svg"),
+}
+
+
+def curves(metrics: Rows) -> list[Section]:
+    """Returns the section with loss and accuracy through training; none without a row."""
+    losses = [_line(metrics, "train_loss", "training"), _line(metrics, "test_loss", "test")]
+    shares = [_line(metrics, "train_accuracy", "training", 100), _line(metrics, "test_accuracy", "test", 100)]
+    loss = line_chart("Loss", [line for line in losses if line.x], x_label="steps", y_label="loss, nats")
+    accuracy = line_chart("Accuracy", [line for line in shares if line.x], x_label="steps", y_label="right answers, %")
+    if not metrics:
+        return []
+    body = (
+        f'<div class="charts">{figure(loss)}{figure(accuracy)}</div>'
+        "<p>The training loss is the mean over the steps since the row before, so it lags a little behind; the "
+        "training accuracy is of as many training examples as there are test examples.</p>"
+        f"<details><summary>All numbers</summary>{_numbers(metrics)}</details>"
+    )
+    drawn = {"loss.svg": loss, "accuracy.svg": accuracy}
+    return [Section("Curves", body, {name: standalone(svg) for name, svg in drawn.items() if svg})]
+
+
+def _line(metrics: Rows, key: str, name: str, factor: float = 1) -> Line:
+    rows = [row for row in metrics if key in row]
+    return Line(name, [row["step"] for row in rows], [factor * row[key] for row in rows])
+
+
+def _numbers(metrics: Rows) -> str:
+    columns = {
+        "epoch": ("epoch", "{:,}"),
+        "train_loss": ("training loss, nats", "{:.4f}"),
+        "test_loss": ("test loss, nats", "{:.4f}"),
+        "train_accuracy": ("training accuracy", "{:.2%}"),
+        "test_accuracy": ("test accuracy", "{:.2%}"),
+        "seconds": ("training, s", "{:.3f}"),
+    }
+    kept = {key: shown for key, shown in columns.items() if any(key in row for row in metrics)}
+    rows = [
+        [f"{row['step']:,}", *(form.format(row[key]) if key in row else "" for key, (_, form) in kept.items())]
+        for row in metrics
+    ]
+    return table("Metrics by step", ["step", *(name for name, _ in kept.values())], rows)
+
+
+def norms_section(metrics: Rows) -> list[Section]:
+    """Returns the section with each layer's gradients and steps; none for a run that has not measured them."""
+    rows = [row for row in metrics if row.get("gradient_norms")]
+    if not rows:
+        return []
+    charts = {
+        name: line_chart(title, _by_layer(rows, key), x_label="steps", y_label=label, log=True)
+        for title, (key, label, name) in NORMS.items()
+    }
+    last = rows[-1]
+    table_rows = [
+        (layer, *(f"{last[key][layer]:.3g}" for key in ("gradient_norms", "update_norms", "parameter_norms")),
+         _ratio(last["update_norms"][layer], last["parameter_norms"][layer]))
+        for layer in last["gradient_norms"]
+    ]  # fmt: skip
+    head = ("layer", "gradient", "step", "parameters", "step / parameters")
+    body = (
+        f'<div class="charts">{"".join(map(figure, charts.values()))}</div>'
+        "<p>Measured at each row, always on the same batch, the first of the training examples: the loss's gradient "
+        "there, and the step that the optimizer would take from it. Norms are Euclidean, over all of a layer's "
+        "parameters. Steps of about a thousandth of the parameters are usual.</p>"
+    ) + table(f"Norms at step {last['step']:,}", head, table_rows)
+    return [Section("Gradients by layer", body, {name: standalone(svg) for name, svg in charts.items() if svg})]
+
+
+def _by_layer(rows: Rows, key: str) -> list[Line]:
+    steps = [row["step"] for row in rows]
+    return [Line(layer, steps, [row[key][layer] for row in rows]) for layer in rows[0][key]]
+
+
+def _ratio(part: float, whole: float) -> str:
+    return f"{part / whole:.1e}" if whole else ""
