@@ -18,7 +18,7 @@ from functional_nets import training
 from functional_nets.models import Model
 
 TRAININGS = ("xor", "mnist", "fashion_mnist", "lenet")
-"""The experiments that train one network, each a module with a `Config`, `model(config)` and `sections(…)`."""
+"""The experiments that train one network, each a module with `Config` and `model`; those on images have a `DATASET`."""
 
 
 class Run(NamedTuple):

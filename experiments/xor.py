@@ -96,7 +96,10 @@ def run(config: Config) -> Result | list[Cell]:
         accuracy, loss = score(params)
         return {"test_accuracy": float(accuracy), "test_loss": float(loss)}
 
-    source = {"source": "embedded", "complete": True, "notice": None, "seen": True, "test_examples": len(X)}
+    source = {
+        "dataset": "the table of XOR", "source": "embedded", "complete": True, "notice": None,
+        "seen": True, "test_examples": len(X),
+    }  # fmt: skip
     return train(
         "xor", config, loss_fn, initial_params(config), (X, LABELS), evaluate, source,
         shuffle=config.batch_size < len(X), epochs_per_report=-(-1000 // steps_per_epoch(config)),

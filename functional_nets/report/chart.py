@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 WIDTH, PLOT_HEIGHT = 400, 190
-LEFT, RIGHT, BOTTOM = 62, 14, 44
+LEFT, RIGHT, BOTTOM = 62, 24, 44
 LEGEND_TOP, LEGEND_STEP = 38, 17
-LETTER = 6.3  # Width of an average letter at 12 pixels, to lay out the legend without a font.
+LETTER = 7.0  # Width of an average letter at 12 pixels, to lay out the legend without a font.
 MARKED = 40  # A line of more points has no markers: they would hide it.
 
 # Told apart by colour-blind readers, and 4.5:1 against the page, by day and by night; dashes and markers say it again.
@@ -53,7 +53,9 @@ class _Axis(NamedTuple):
     place: Callable[[float], float]
 
 
-def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str, log: bool = False) -> str:
+def line_chart(
+    title: str, lines: Sequence[Line], *, x_label: str, y_label: str, log: bool = False, most: float = math.inf
+) -> str:
     """Returns an SVG element, or nothing when there is nothing to draw.
 
     Args:
@@ -62,6 +64,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
         x_label: What stands along the axis, with its unit.
         y_label: What stands up the axis, with its unit.
         log: Whether the values stand by their logarithms; those of 0 or less leave gaps.
+        most: What no value can exceed, so that the axis ends there.
     """
     kept = [Line(textwrap.shorten(line.name, 56, placeholder="…"), *_drawable(line, log)) for line in lines]
     kept = [line for line in kept if line.x]
@@ -71,9 +74,9 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
     top = LEGEND_TOP + LEGEND_STEP * legend_rows
     height = top + PLOT_HEIGHT + BOTTOM
     x_axis = _steps(max(line.x[-1] for line in kept))
-    y_axis = (_logarithmic if log else _linear)(
-        list(itertools.chain(*(line.y for line in kept))), top + PLOT_HEIGHT, top
-    )
+    values = list(itertools.chain(*(line.y for line in kept)))
+    marks = log_ticks(min(values), max(values)) if log else _up_to(most, values)
+    y_axis = _axis(marks, values, top + PLOT_HEIGHT, top, math.log10 if log else float)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-size="12" '
         'font-family="system-ui, sans-serif" class="chart">',
@@ -114,24 +117,22 @@ def _in_words(line: Line) -> str:
     )
 
 
-def _linear(values: Sequence[float], begin: float, end: float) -> _Axis:
-    marks = ticks(min(values), max(values))
-    low, high = min(marks[0], *values), max(marks[-1], *values)
-    return _Axis(marks, lambda value: begin + (end - begin) * (value - low) / (high - low))
+def _up_to(most: float, values: Sequence[float]) -> list[float]:
+    marks = [mark for mark in ticks(min(values), max(values)) if mark <= most]
+    return marks if len(marks) > 1 else ticks(0, max(values))
+
+
+def _axis(
+    marks: list[float], values: Sequence[float], begin: float, end: float, scale: Callable[[float], float]
+) -> _Axis:
+    low, high = scale(min(marks[0], *values)), scale(max(marks[-1], *values))
+    return _Axis(marks, lambda value: begin + (end - begin) * (scale(value) - low) / (high - low))
 
 
 def _steps(last: float) -> _Axis:
     """From 0 to the last value and not beyond."""
     marks = [mark for mark in ticks(0, last) if mark <= last]
     return _Axis(marks, lambda value: LEFT + (WIDTH - LEFT - RIGHT) * value / (last or 1))
-
-
-def _logarithmic(values: Sequence[float], begin: float, end: float) -> _Axis:
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    high = max(high, low + 1)
-    every = -(-(high - low) // 6)
-    marks = [10.0**power for power in range(low, high + 1, every)]
-    return _Axis(marks, lambda value: begin + (end - begin) * (math.log10(value) - low) / (high - low))
 
 
 def _grid(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str, top: float) -> list[str]:
@@ -203,3 +204,15 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [float(f"{number * step:.12g}") for number in range(first, max(last, first + 1) + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Returns powers of ten that cover the range from `low` to `high`, above 0; 2 and 5 times them, if it is short."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    if last - first > 2:
+        every = -(-(last - first) // 6)
+        return [10.0**power for power in range(first, last + every, every)]
+    marks = [float(f"{factor}e{power}") for power in range(first, last + 1) for factor in (1, 2, 5)]
+    begin = max(number for number, mark in enumerate(marks) if mark <= low or not number)
+    end = min((number for number, mark in enumerate(marks) if mark >= high and number > begin), default=len(marks) - 1)
+    return marks[begin : end + 1]

@@ -46,8 +46,9 @@ def mistakes_section(answers: Answers) -> Section | None:
 
 def _bars(answers: Answers, probabilities: Float[np.ndarray, " classes"], label: int) -> str:
     """The greatest probabilities and the label's, each as words and a bar."""
-    likely = [int(each) for each in np.argsort(-probabilities)[: SHOWN_CLASSES - 1]]
-    shown = [*likely, *([label] if label not in likely else [])]
+    shown = [int(each) for each in np.argsort(-probabilities, kind="stable")[:SHOWN_CLASSES]]
+    if label not in shown:
+        shown[-1] = label
     return (
         "<ul>"
         + "".join(
@@ -60,7 +61,7 @@ def _bars(answers: Answers, probabilities: Float[np.ndarray, " classes"], label:
 
 
 def _percent(probability: float) -> str:
-    return f"{probability:.1%}" if probability >= 0.001 else f"{100 * probability:.0e}%"
+    return f"{probability:.1%}" if probability >= 0.001 else f"{100 * probability:.1g}%"
 
 
 def weights_section(params: Any) -> Section | None:

@@ -9,8 +9,8 @@ from functional_nets.report.document import Section, figure, table
 Rows = Sequence[Mapping[str, Any]]
 """The rows of `metrics.jsonl`."""
 NORMS = {
-    "Gradients": ("gradient_norms", "norm of the gradient, nats per unit", "gradients.svg"),
-    "Steps": ("update_norms", "norm of the step", "updates.svg"),
+    "Gradients": ("gradient_norms", "gradient norm, nats per unit", "gradients.svg"),
+    "Steps": ("update_norms", "step norm", "updates.svg"),
 }
 
 
@@ -19,13 +19,15 @@ def curves(metrics: Rows) -> list[Section]:
     losses = [_line(metrics, "train_loss", "training"), _line(metrics, "test_loss", "test")]
     shares = [_line(metrics, "train_accuracy", "training", 100), _line(metrics, "test_accuracy", "test", 100)]
     loss = line_chart("Loss", [line for line in losses if line.x], x_label="steps", y_label="loss, nats")
-    accuracy = line_chart("Accuracy", [line for line in shares if line.x], x_label="steps", y_label="right answers, %")
+    accuracy = line_chart(
+        "Accuracy", [line for line in shares if line.x], x_label="steps", y_label="right answers, %", most=100
+    )
     if not metrics:
         return []
+    about = " The training accuracy is of as many training examples as there are test examples." if shares[0].x else ""
     body = (
         f'<div class="charts">{figure(loss)}{figure(accuracy)}</div>'
-        "<p>The training loss is the mean over the steps since the row before, so it lags a little behind; the "
-        "training accuracy is of as many training examples as there are test examples.</p>"
+        f"<p>The training loss is the mean over the steps since the row before, so it lags a little behind.{about}</p>"
         f"<details><summary>All numbers</summary>{_numbers(metrics)}</details>"
     )
     drawn = {"loss.svg": loss, "accuracy.svg": accuracy}

@@ -12,6 +12,8 @@ for (const matrix of document.querySelectorAll(".confusion")) {
       chosen.replaceChildren(...(opening ? [images] : []));
     });
   }
+  const numbers = [...matrix.querySelectorAll("button.wrong")];  // The commonest mistake, so that nobody meets a blank.
+  numbers.sort((a, b) => parseInt(b.ariaLabel) - parseInt(a.ariaLabel))[0]?.click();
 }
 
 // The decision surface: one frame at a time.

@@ -15,7 +15,7 @@ LOW, MIDDLE, HIGH = (0, 34, 78), (125, 124, 120), (255, 234, 70)
 
 
 def png(pixels: UInt8[np.ndarray, "height width ..."], *, enlarged: int = 1) -> bytes:
-    """Returns a PNG file of grey or RGB pixels, each drawn as a square of `enlarged` by `enlarged`."""
+    """Returns a PNG file of grey, RGB or RGBA pixels, each drawn as a square of `enlarged` by `enlarged`."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -29,7 +29,7 @@ def data_uri(content: bytes) -> str:
 
 
 def sheet(images: np.ndarray, *, columns: int = COLUMNS, gap: int = 0) -> np.ndarray:
-    """Returns images [n, height, width, …] side by side in rows, `gap` black pixels between them."""
+    """Returns images [n, height, width, …] side by side in rows, `gap` pixels of zeros between them."""
     rows = -(-len(images) // columns)
     margins = [(0, gap), (0, gap), *[(0, 0)] * (images.ndim - 3)]
     padded = np.pad(images, [(0, rows * columns - len(images)), *margins])
@@ -63,11 +63,12 @@ class Sheet:
         )
 
 
-def signed_colours(values: Float[np.ndarray, "..."], limit: float) -> UInt8[np.ndarray, "... 3"]:
-    """Returns RGB: dark blue at `-limit`, grey at 0, yellow at `limit`; beyond, the colour of the limit."""
+def signed_colours(values: Float[np.ndarray, "..."], limit: float) -> UInt8[np.ndarray, "... 4"]:
+    """Returns RGB and full opacity: dark blue at `-limit`, grey at 0, yellow at `limit`, and beyond as there."""
     share = np.clip(values / (limit or 1.0), -1, 1)[..., None]
     low, middle, high = (np.array(colour, float) for colour in (LOW, MIDDLE, HIGH))
-    return np.where(share < 0, middle + share * (middle - low), middle + share * (high - middle)).astype(np.uint8)
+    colours = np.where(share < 0, middle + share * (middle - low), middle + share * (high - middle))
+    return np.concatenate([colours, np.full_like(share, 255)], axis=-1).astype(np.uint8)
 
 
 def signed_scale(limit: float) -> str:

@@ -50,7 +50,7 @@ def claim(summary: Mapping[str, Any]) -> str:
     """Returns what the run has found, in plain words and four numbers."""
     notice = f'<p class="notice" role="note">{html.escape(summary["notice"])}</p>' if summary.get("notice") else ""
     cards = {
-        "of the test examples are right": f"{summary['test_accuracy']:.2%}",
+        f"of the {'' if summary.get('seen') else 'test '}examples are right": f"{summary['test_accuracy']:.2%}",
         "nats is the mean test loss": f"{summary['test_loss']:.4f}",
         "seconds of training": f"{summary['train_seconds']:.3g}",
         "seconds in all, with compiling and checking": f"{summary['total_seconds']:.3g}",
@@ -74,7 +74,8 @@ def in_words(summary: Mapping[str, Any]) -> str:
         "tfds": "from TensorFlow Datasets",
     }
     whole = "" if summary.get("complete", True) else ", only a part of them"
-    return f"{after}, the network {right}. The data come {places.get(summary['source'], summary['source'])}{whole}."
+    where = places.get(summary["source"], summary["source"])
+    return f"{after}, the network {right}. The data, {summary.get('dataset', 'its own')}, come {where}{whole}."
 
 
 def gradient_section(check: Mapping[str, Any] | None) -> list[Section]:

@@ -57,7 +57,7 @@ def surface_section(
     ]
     body = (
         "<p>The colour of a point is the network's output there: blue is 0, yellow is 1, and the dark line where it "
-        "is ½ parts the two answers. The corners that are marked are the four inputs.</p>"
+        "is ½ parts the two answers. The circles are the four inputs and what is wanted there.</p>"
         f'<div class="pair">{_slider(frames, pictures, outputs, names)}'
         f"<div>{table('Outputs after the last step', ('input', 'wanted', 'output', 'answer'), rows)}"
         f"{figure(chart)}</div></div>"
@@ -97,17 +97,18 @@ def _slider(
         hidden = "" if number == len(frames) - 1 else " hidden"
         shown += (
             f'<div class="frame" data-step="{frame.step:,}"{hidden}>'
-            f'<img src="{data_uri(png(picture))}" alt="Decision surface at step {frame.step:,}">'
-            f"<figcaption>{html.escape(words)}</figcaption></div>"
+            f'<img src="{data_uri(png(picture))}" alt="Decision surface at step {frame.step:,}: {html.escape(words)}">'
+            f"<p>{html.escape(words)}</p></div>"
         )
     corners = "".join(
-        f'<span class="corner" style="left:{_place(a)};bottom:{_place(b)}" aria-hidden="true">{a ^ b}</span>'
+        f'<span class="corner" style="left:{_place(a)};top:{_place(1 - b)}">{a ^ b}</span>'
         for a in (0, 1)
         for b in (0, 1)
     )
     last = len(frames) - 1
     return (
-        f'<figure class="surface"><div class="frames">{shown}{corners}</div>'
+        f'<figure class="surface"><div class="frames">{shown}'
+        f'<div class="corners" aria-hidden="true">{corners}</div></div>'
         '<p class="axis">first input →, second input ↑, both from −0.25 to 1.25</p>'
         f"<label>Step <output>{frames[-1].step:,}</output>"
         f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Step of the training"></label></figure>'
