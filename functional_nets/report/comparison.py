@@ -78,11 +78,14 @@ def _value(run: Compared, key: str) -> Any:
 
 def comparison_page(runs: Sequence[Compared]) -> str:
     """Returns the page that compares runs: one file that needs no other."""
-    head = ["", *(run.name for run in runs)]
+    names = [run.name for run in runs]
     unlike = differences(runs)
-    body = _table("Options that differ", head, unlike) if unlike else "<p>All options are the same.</p>"
+    body = _table("Options that differ", ["option", *names], unlike) if unlike else "<p>All options are the same.</p>"
     sections = [
-        Section("Results", "<p>The best of each row is marked with ★.</p>" + _table("Results", head, results(runs))),
+        Section(
+            "Results",
+            "<p>The best of each row is marked with ★.</p>" + _table("Results", ["result", *names], results(runs)),
+        ),
         Section("Options", body),
         Section("Curves", f'<div class="charts">{"".join(map(figure, _charts(runs)))}</div>'),
     ]

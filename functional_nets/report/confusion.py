@@ -101,7 +101,7 @@ def _matrix(answers: Answers, counts: Int[np.ndarray, "n n"], thumbnails: dict[t
             )
         rows += f'<tr><th scope="row">{names[true]}</th>{cells}</tr>'
     return Markup(
-        '<div class="wide" tabindex="0" role="region" aria-label="Confusion matrix">'
+        '<div class="wide" tabindex="0" role="group" aria-label="Confusion matrix">'
         f'<table class="matrix{" long" if max(map(len, names)) > 2 else ""}">'
         f"<caption>Test images by what they are and what they were taken for</caption>"
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"

@@ -70,7 +70,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
         for first, *rest in rows
     )
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{html.escape(caption)}"><table>'
+        f'<div class="wide" tabindex="0" role="group" aria-label="{html.escape(caption)}"><table>'
         f"<caption>{html.escape(caption)}</caption>"
         f"{f'<thead><tr>{top}</tr></thead>' if top else ''}<tbody>{lines}</tbody></table></div>"
     )

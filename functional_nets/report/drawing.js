@@ -14,7 +14,7 @@ ink.lineWidth = 20;
 ink.lineCap = ink.lineJoin = "round";
 ink.strokeStyle = "#fff";
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 // --- Drawing ---
 
