@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from experiments._command import OptionError
-from experiments._folder import identity
 from experiments._training import TrainingConfig
 from functional_nets import training
 from functional_nets.models import Model
@@ -79,7 +78,9 @@ def read_run(folder: Path) -> Run:
         )
     config = _config(importlib.import_module(f"experiments.{name}").Config, options, folder / "config.json")
     metrics, result = folder / "metrics.jsonl", folder / "result.json"
-    rows = [_parsed(line, metrics) for line in _text(metrics).splitlines()] if metrics.is_file() else []
+    # A last line without its end was cut by a crash.
+    lines = _text(metrics).split("\n")[:-1] if metrics.is_file() else []
+    rows = [_parsed(line, metrics) for line in lines]
     return Run(folder, name, config, rows, _object(result) if result.is_file() else None)
 
 
@@ -87,13 +88,19 @@ def trained_params(run: Run) -> Any:
     """Returns the parameters with which a run ended: those of its newest checkpoint.
 
     Raises:
-        OptionError: When the run has not ended.
+        OptionError: When the run has not ended, or its newest checkpoint is not of its end.
         CheckpointError: When its checkpoints are damaged or of another network.
     """
-    about = {**identity(run.name, run.config), "examples": run.finished().get("train_examples")}
+    result = run.finished()
     optimizer = training.make_optimizer(run.config.optimizer, run.config.learning_rate)
     like = training.init_state(run.model.init(jax.random.key(0)), optimizer)
-    params = training.load_checkpoint(run.folder / "checkpoints", like, about).params
+    found = training.load_checkpoint(run.folder / "checkpoints", like)
+    params = found.snapshot.state.params
+    if training.tree_sha256(params) != result.get("params_sha256"):
+        raise OptionError(
+            f"Expected the parameters that result.json names, found those of another moment in {found.path}: "
+            "put its checkpoint back, or run it again."
+        )
     return jax.tree.map(np.asarray, params)
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments import xor
+from experiments._classifier import answer_sections
 from experiments._command import argument, command_line, main
 from experiments._runs import Run, read_run, trained_params
-from experiments._training import answer_sections
 from functional_nets import data
 from functional_nets.report import Section, write_report
 

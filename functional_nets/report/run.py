@@ -99,7 +99,10 @@ def gradient_section(check: Mapping[str, Any] | None) -> list[Section]:
 
 def repeat_section(summary: Mapping[str, Any], config: Mapping[str, Any], command: str) -> Section:
     """Returns the section that lets others do it again: command, options, environment and all results."""
-    environment = {name: summary.get(name) for name in ("jax", "jaxlib", "devices")} | summary.get("environment", {})
+    environment = {
+        **summary.get("environment", {}),
+        **{name: summary.get(name) for name in ("jax", "jaxlib", "devices")},
+    }
     results = {
         name: value
         for name, value in summary.items()
