@@ -21,7 +21,8 @@ PATIENCE = 60  # Seconds.
 QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage", "--mute-audio",
-    "--hide-scrollbars", "--remote-debugging-pipe",
+    "--hide-scrollbars", "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows", "--remote-debugging-pipe",
 )  # fmt: skip
 # Chromium reads from file descriptor 3 and writes to 4, whatever numbers the pipes have here.
 LAUNCH = "import os, sys; read, write, *words = sys.argv[1:]; os.dup2(int(read), 13); os.dup2(int(write), 14)\n"
@@ -85,7 +86,7 @@ class Chromium:
 
     def page(self, address, *, width=1100, height=900, scale=1, dark=False):
         """Opens a tab, in the colours of the day or of the night, and returns it once it has been loaded."""
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        target = self.send("Target.createTarget", url="about:blank", newWindow=True)["targetId"]
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
