@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import json
 import types
 import typing
 from pathlib import Path
@@ -12,12 +11,16 @@ import jax
 import numpy as np
 
 from experiments._command import OptionError
+from experiments._records import read_metrics, read_record
 from experiments._training import TrainingConfig
 from functional_nets import training
 from functional_nets.models import Model
 
 TRAININGS = ("xor", "mnist", "fashion_mnist", "lenet")
 """The experiments that train one network, each a module with `Config` and `model`; those on images have a `DATASET`."""
+
+NUMBERS = ("test_accuracy", "test_loss", "train_loss", "steps", "compile_seconds", "train_seconds", "total_seconds")
+"""What every `result.json` holds, each a number."""
 
 
 class Run(NamedTuple):
@@ -65,11 +68,12 @@ def read_run(folder: Path) -> Run:
     """Returns the run in a folder.
 
     Raises:
-        OptionError: When the folder holds none, or files that no training has written.
+        OptionError: When the folder holds none, or one of another kind.
+        DataError: When its files are not as a training writes them.
     """
     if not (folder / "config.json").is_file():
         raise OptionError(f"Expected the folder of a run, found no config.json in {folder}: name one below runs/.")
-    options = _object(folder / "config.json")
+    options = read_record(folder / "config.json")
     name = options.get("experiment")
     if name not in TRAININGS or options.get("population"):
         raise OptionError(
@@ -77,11 +81,18 @@ def read_run(folder: Path) -> Run:
             f"{' with --population' if options.get('population') else ''} in {folder}: name another folder."
         )
     config = _config(importlib.import_module(f"experiments.{name}").Config, options, folder / "config.json")
-    metrics, result = folder / "metrics.jsonl", folder / "result.json"
-    # A last line without its end was cut by a crash.
-    lines = _text(metrics).split("\n")[:-1] if metrics.is_file() else []
-    rows = [_parsed(line, metrics) for line in lines]
-    return Run(folder, name, config, rows, _object(result) if result.is_file() else None)
+    result = _result(folder / "result.json") if (folder / "result.json").is_file() else None
+    return Run(folder, name, config, read_metrics(folder / "metrics.jsonl"), result)
+
+
+def _result(path: Path) -> dict[str, Any]:
+    result = read_record(path)
+    for name in NUMBERS:
+        if type(result.get(name)) not in (int, float):
+            raise OptionError(
+                f"Expected a number as {name} in {path}, found {result.get(name)!r:.60}: restore the file."
+            )
+    return result
 
 
 def trained_params(run: Run) -> Any:
@@ -104,27 +115,6 @@ def trained_params(run: Run) -> Any:
     return jax.tree.map(np.asarray, params)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"Expected a file that a run has written, found {path} unreadable ({error}).") from None
-
-
-def _parsed(text: str, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise OptionError(f"Expected JSON in {path}, found {str(error)[:80]}: is this the folder of a run?") from None
-    if not isinstance(value, dict):
-        raise OptionError(f"Expected an object in {path}, found {str(value)[:40]}: is this the folder of a run?")
-    return value
-
-
-def _object(path: Path) -> dict[str, Any]:
-    return _parsed(_text(path), path)
-
-
 def _config(config_class: type[TrainingConfig], options: dict[str, Any], path: Path) -> TrainingConfig:
     """The options that a run was given; those of another version that are not known are left out."""
     hints = typing.get_type_hints(config_class)
@@ -135,12 +125,16 @@ def _config(config_class: type[TrainingConfig], options: dict[str, Any], path: P
         kind = next(
             part for part in (*typing.get_args(hints[field.name]), hints[field.name]) if part is not types.NoneType
         )
+        choices = field.metadata["choices"]
         try:
-            if kind is bool and not isinstance(value, bool):
+            if (kind is bool and not isinstance(value, bool)) or (choices and value not in choices):
                 raise TypeError
             values[field.name] = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise OptionError(
-                f"Expected {kind.__name__} for {field.name} in {path}, found {str(value)[:40]!r}: repair the file."
+                f"Expected {' or '.join(choices) or kind.__name__} as {field.name} in {path}, found {value!r:.60}: "
+                "restore the file."
             ) from None
-    return config_class(**values)
+    config = config_class(**values)
+    config.check()
+    return config

@@ -175,7 +175,7 @@ def train(
 
             def on_report(state: TrainState, row: dict[str, Any]) -> None:
                 progress.row(row)
-                row.update(norms(state)._asdict())
+                row.update(norms(state).as_row())
                 saving.row(row)
 
             with saving.stopping_on_signals(), _failing_with_its_story(folder, config):

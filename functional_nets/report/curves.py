@@ -9,8 +9,8 @@ from functional_nets.report.document import Section, figure, table
 Rows = Sequence[Mapping[str, Any]]
 """The rows of `metrics.jsonl`."""
 NORMS = {
-    "Gradients": ("gradient_norms", "gradient norm, nats per unit", "gradients.svg"),
-    "Steps": ("update_norms", "step norm", "updates.svg"),
+    "Gradients": ("gradient_norm", "gradient norm, nats per unit", "gradients.svg"),
+    "Steps": ("update_norm", "step norm", "updates.svg"),
 }
 
 
@@ -58,19 +58,20 @@ def _numbers(metrics: Rows) -> str:
 
 def norms_section(metrics: Rows) -> list[Section]:
     """Returns the section with each layer's gradients and steps; none for a run that has not measured them."""
-    rows = [row for row in metrics if row.get("gradient_norms")]
-    if not rows:
+    prefix = "gradient_norm/"
+    layers = [name.removeprefix(prefix) for name in (metrics[-1] if metrics else ()) if name.startswith(prefix)]
+    rows = [row for row in metrics if all(prefix + layer in row for layer in layers)]
+    if not layers:
         return []
     charts = {
-        name: line_chart(title, _by_layer(rows, key), x_label="steps", y_label=label, log=True)
+        name: line_chart(title, _by_layer(rows, key, layers), x_label="steps", y_label=label, log=True)
         for title, (key, label, name) in NORMS.items()
     }
     last = rows[-1]
-    table_rows = [
-        (layer, *(f"{last[key][layer]:.3g}" for key in ("gradient_norms", "update_norms", "parameter_norms")),
-         _ratio(last["update_norms"][layer], last["parameter_norms"][layer]))
-        for layer in last["gradient_norms"]
-    ]  # fmt: skip
+    table_rows = []
+    for layer in layers:
+        gradient, update, parameter = (last[f"{kind}_norm/{layer}"] for kind in ("gradient", "update", "parameter"))
+        table_rows.append((layer, f"{gradient:.3g}", f"{update:.3g}", f"{parameter:.3g}", _ratio(update, parameter)))
     head = ("layer", "gradient", "step", "parameters", "step / parameters")
     body = (
         f'<div class="charts">{"".join(map(figure, charts.values()))}</div>'
@@ -81,9 +82,9 @@ def norms_section(metrics: Rows) -> list[Section]:
     return [Section("Gradients by layer", body, {name: standalone(svg) for name, svg in charts.items() if svg})]
 
 
-def _by_layer(rows: Rows, key: str) -> list[Line]:
+def _by_layer(rows: Rows, key: str, layers: Sequence[str]) -> list[Line]:
     steps = [row["step"] for row in rows]
-    return [Line(layer, steps, [row[key][layer] for row in rows]) for layer in rows[0][key]]
+    return [Line(layer, steps, [row[f"{key}/{layer}"] for row in rows]) for layer in layers]
 
 
 def _ratio(part: float, whole: float) -> str:

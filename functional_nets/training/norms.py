@@ -18,14 +18,18 @@ class LayerNorms(NamedTuple):
     """Norms at one state, on one batch.
 
     Attributes:
-        gradient_norms: Of the loss's gradient, in the loss's unit per unit of a parameter.
-        update_norms: Of the step that the optimizer would take from this state on this batch.
-        parameter_norms: Of the parameters themselves. An update of about a thousandth of them is usual.
+        gradient: Of the loss's gradient, in the loss's unit per unit of a parameter.
+        update: Of the step that the optimizer would take from this state on this batch.
+        parameter: Of the parameters themselves. An update of about a thousandth of them is usual.
     """
 
-    gradient_norms: Norms
-    update_norms: Norms
-    parameter_norms: Norms
+    gradient: Norms
+    update: Norms
+    parameter: Norms
+
+    def as_row(self) -> dict[str, float]:
+        """Returns all norms under names such as `gradient_norm/dense1`, as a row of metrics holds them."""
+        return {f"{kind}_norm/{layer}": norm for kind, norms in self._asdict().items() for layer, norm in norms.items()}
 
 
 def make_layer_norms(

@@ -78,13 +78,16 @@ def test_runs_of_one_name_are_told_apart(command, runs, tmp_path):
     ("break_it", "found"),
     [
         (lambda folder: (folder / "config.json").unlink(), "no config.json in"),
-        (lambda folder: (folder / "config.json").write_text("{"), "Expected JSON in"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "Expected an object in"),
-        (lambda folder: (folder / "config.json").write_bytes(b"\xff"), "unreadable"),
+        (lambda folder: (folder / "config.json").write_text("{"), "Expected JSON"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "Expected a JSON object"),
+        (lambda folder: (folder / "config.json").write_bytes(b"\xff"), "Expected JSON"),
         (lambda folder: (folder / "config.json").write_text('{"experiment": "../x"}'), "found one of '../x'"),
         (lambda folder: (folder / "config.json").write_text('{"experiment": "mnist", "hidden": "x"}'), "found 'x'"),
-        (lambda folder: (folder / "metrics.jsonl").write_text("no\n"), "Expected JSON in"),
-        (lambda folder: (folder / "result.json").write_text("1"), "Expected an object in"),
+        (lambda folder: (folder / "metrics.jsonl").write_text("no\n"), "Expected JSON"),
+        (lambda folder: (folder / "result.json").write_text("1"), "Expected a JSON object"),
+        (lambda folder: (folder / "result.json").write_text('{"steps": "many"}'), "found None"),
+        (lambda folder: (folder / "config.json").write_text('{"experiment": "mnist", "optimizer": "x"}'), "found 'x'"),
+        (lambda folder: (folder / "config.json").write_text('{"experiment": "mnist", "hidden": 0}'), "found 0"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused_in_one_line(command, runs, break_it, found):
@@ -95,7 +98,6 @@ def test_a_folder_that_is_no_run_is_refused_in_one_line(command, runs, break_it,
     (line,) = ended.err.splitlines()
     assert line.startswith("Expected ")
     assert found in line
-    assert "broken" in line
 
 
 @pytest.mark.parametrize(

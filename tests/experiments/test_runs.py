@@ -64,7 +64,7 @@ def test_the_witnesses_agree_on_the_gradients_before_the_first_step(xor_run):
 def test_there_is_a_row_of_metrics_for_each_report_and_the_last_is_the_results(xor_run):
     rows, result = rows_of(xor_run.folder), result_of(xor_run.folder)
     assert [row["step"] for row in rows] == [1000, 2000, 2500]
-    norms = {"gradient_norms", "update_norms", "parameter_norms"}
+    norms = {f"{kind}_norm/{layer}" for kind in ("gradient", "update", "parameter") for layer in ("hidden", "output")}
     assert set(rows[0]) == {"epoch", "step", "train_loss", "seconds", "test_accuracy", "test_loss", *norms}
     for score in ("test_accuracy", "test_loss", "train_loss"):
         assert rows[-1][score] == result[score]

@@ -32,10 +32,9 @@ SUMMARY = {
     "environment": {"python": "3.13.0"},
 }
 NORMS = {
-    "gradient_norms": {"dense1": 0.5, "dense2": 0.25},
-    "update_norms": {"dense1": 0.05, "dense2": 0.025},
-    "parameter_norms": {"dense1": 5.0, "dense2": 0.0},
-}
+    "gradient_norm/dense1": 0.5, "gradient_norm/dense2": 0.25, "update_norm/dense1": 0.05, "update_norm/dense2": 0.025,
+    "parameter_norm/dense1": 5.0, "parameter_norm/dense2": 0.0,
+}  # fmt: skip
 ROWS = [
     {"epoch": 1, "step": 600, "train_loss": 0.5, "test_loss": 0.4, "test_accuracy": 0.9, "seconds": 0.25, **NORMS},
     {"epoch": 2, "step": 1200, "train_loss": 0.3, "test_loss": 0.3, "test_accuracy": 0.92, "seconds": 0.25, **NORMS},
