@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 import re
+import shlex
 import sys
 import types
 import typing
@@ -26,6 +27,17 @@ def option(default: Any, help: str, choices: Sequence[str] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, "choices": tuple(choices)})
 
 
+def argument(help: str, *, optional: bool = False) -> Any:
+    """Returns a dataclass field that is given by its place; a field of type `tuple[…, …]` takes several.
+
+    Args:
+        help: What `--help` says.
+        optional: Whether there may be none: an empty tuple.
+    """
+    metadata = {"help": help, "choices": (), "positional": True}
+    return dataclasses.field(default=(), metadata=metadata) if optional else dataclasses.field(metadata=metadata)
+
+
 class OneLineParser(argparse.ArgumentParser):
     """An argparse parser that reports an error without the usage before it."""
 
@@ -38,7 +50,8 @@ class OneLineParser(argparse.ArgumentParser):
             (r"unrecognized arguments: (.*)", r"expected options of this experiment, found \1"),
             (r"argument (--\S+): expected one argument", r"expected a value after \1, found none"),
             (r"argument (--\S+): ignored explicit argument (.*)", r"expected no value for \1, found \2"),
-            (r"argument --\S+: (.*)", r"\1"),
+            (r"the following arguments are required: (.*)", r"expected \1, found none"),
+            (r"argument \S+: (.*)", r"\1"),
         ):
             message = re.sub(f"^{pattern}$", line, message)
         print(f"{message[:1].upper()}{message[1:]}: {self.prog} --help lists the options.", file=sys.stderr)
@@ -69,10 +82,14 @@ def parse(config_class: type[Config], name: str, description: str, arguments: Se
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]  # mypy: a TypeVar is no dataclass.
         _add_option(parser, field, hints[field.name])
-    return config_class(**vars(parser.parse_args(arguments)))
+    values = vars(parser.parse_args(arguments))
+    return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
+    if field.metadata.get("positional"):
+        _add_argument(parser, field, hint)
+        return
     flag = "--" + field.name.replace("_", "-")
     text = field.metadata["help"].replace("%", "%%")
     if hint is bool:
@@ -93,6 +110,18 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field, hint:
     )
 
 
+def _add_argument(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
+    kind, *several = typing.get_args(hint) or (hint,)
+    name = field.name.upper()
+    parser.add_argument(
+        field.name,
+        type=_converter(name, kind, ()),
+        metavar=name,
+        help=field.metadata["help"],
+        nargs=None if not several else "+" if field.default is dataclasses.MISSING else "*",
+    )
+
+
 def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str], Any]:
     wanted = {int: "a whole number", float: "a number", Path: "a path", str: "a word"}[kind]
 
@@ -107,6 +136,21 @@ def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str],
             raise argparse.ArgumentTypeError(f"expected {wanted} for {flag}, found {text!r}") from None
 
     return convert
+
+
+def command_line(name: str, config: Any) -> str:
+    """Returns the command that runs an experiment again with this configuration, into a new folder."""
+    words = ["python", "-m", f"experiments.{name}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in ("out", "overwrite", "resume"):
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)
 
 
 def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:

@@ -91,7 +91,8 @@ class RunFolder:
             if self._overwrite:
                 for file in FILES:
                     (self.path / file).unlink(missing_ok=True)
-                shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+                for name in (CHECKPOINTS, "pictures"):
+                    shutil.rmtree(self.path / name, ignore_errors=True)
             for file in ("result.json", "report.html", "failure.json"):
                 (self.path / file).unlink(missing_ok=True)  # They are of the shorter run.
             for partial in (*self.path.glob("*.partial"), *self.path.glob(f"{CHECKPOINTS}/*.partial")):

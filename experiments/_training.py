@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._command import OptionError, option
+from experiments._command import OptionError, command_line, option
 from experiments._folder import RunFolder
 from experiments._saving import Cadence, Saving
 from functional_nets import data, training
-from functional_nets.models import Model
-from functional_nets.nn import classification_loss
-from functional_nets.report import Progress, write_page
+from functional_nets.report import Progress, Section, write_report
 from functional_nets.training import OPTIMIZERS, FitResult, TrainState
 
 PRECISIONS = ("float32", "bfloat16")
@@ -113,27 +112,6 @@ class Result(NamedTuple):
     fit: FitResult
 
 
-def train_classifier(name: str, dataset: str, config: TrainingConfig, model: Model, **options: Any) -> Result:
-    """Trains a model to classify the images of a data set, writes the run's files and returns its result."""
-    config.check()
-    images = data.load(dataset, source=config.source, data_dir=config.data_dir)
-
-    def evaluate(params: Any) -> dict[str, float]:
-        accuracy, loss = training.evaluate(model.apply, params, images.test)
-        return {"test_accuracy": accuracy, "test_loss": loss}
-
-    return train(
-        name,
-        config,
-        classification_loss(model.apply),
-        model.init(jax.random.key(config.seed or 0)),
-        images.train,
-        evaluate,
-        source={"source": images.source, "complete": images.complete, "notice": images.notice},
-        **options,
-    )
-
-
 def train(
     name: str,
     config: TrainingConfig,
@@ -142,6 +120,8 @@ def train(
     examples: Sequence[Any],
     evaluate: Callable[[Any], dict[str, float]],
     source: dict[str, Any],
+    *,
+    sections: Callable[[Any], Sequence[Section]] = lambda params: (),
     **options: Any,
 ) -> Result:
     """Checks the gradients, trains, and writes the files of a run.
@@ -154,6 +134,7 @@ def train(
         examples: Inputs and labels.
         evaluate: From parameters to `test_accuracy` and `test_loss`.
         source: What `result.json` says of the data: `source`, and `notice` if they are only a part.
+        sections: From the trained parameters to what the report shows beside what all reports do.
         options: More for `fit`.
     """
     start = time.perf_counter()
@@ -189,10 +170,12 @@ def train(
             best=about.get("best"),
         )
         notices = [source.get("notice"), training.slow_precision(config.precision), *(found.notices if found else [])]
+        norms = training.make_layer_norms(loss_fn, optimizer, tuple(array[: config.batch_size] for array in examples))
         with Progress(name, params, config.length, notice="\n".join(filter(None, notices))) as progress:
 
             def on_report(state: TrainState, row: dict[str, Any]) -> None:
                 progress.row(row)
+                row.update(norms(state).as_row())
                 saving.row(row)
 
             with saving.stopping_on_signals(), _failing_with_its_story(folder, config):
@@ -218,6 +201,7 @@ def train(
             summary = {
                 "experiment": name,
                 **source,
+                "train_examples": len(examples[0]),
                 **{key: rows[-1][key] for key in ("test_accuracy", "test_loss", "train_loss")},
                 "steps": int(fitted.state.step),
                 "compile_seconds": round(fitted.compile_seconds, 4),
@@ -231,9 +215,17 @@ def train(
                 "jax": jax.__version__,
                 "jaxlib": jax.lib.__version__,
                 "devices": [str(device) for device in jax.devices()[: config.devices]],
+                "environment": {
+                    "python": platform.python_version(),
+                    "system": platform.platform(),
+                    "numpy": np.__version__,
+                    **training.environment(config.devices),
+                },
             }
             folder.finish(summary)
-            write_page(folder.path / "report.html", summary, rows, dataclasses.asdict(config))
+            options_given = dataclasses.asdict(config)
+            command = command_line(name, config)
+            write_report(folder.path, summary, rows, options_given, command, sections(fitted.params))
             progress.finish(summary, folder.path)
     return Result(folder.path, summary, fitted)
 
@@ -283,4 +275,11 @@ def check_gradients(loss_fn: Callable[..., jax.Array], params: Any, examples: Se
 
     batch = [np.asarray(array[:GRADIENT_CHECK_EXAMPLES]) for array in examples]
     report = gradcheck.check(loss_fn, params, *batch)
-    return {"ok": report.ok, "largest_relative_error": max(leaf.relative_error for leaf in report.leaves)}
+    return {
+        "ok": report.ok,
+        "largest_relative_error": max(leaf.relative_error for leaf in report.leaves),
+        "leaves": [
+            {"path": leaf.path, "shape": list(leaf.shape), "relative_error": leaf.relative_error, "ok": leaf.ok}
+            for leaf in report.leaves
+        ],
+    }

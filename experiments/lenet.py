@@ -6,9 +6,12 @@ two convolutions of 3 × 3, two pools, and dense layers 576-120-84-10 on images 
 
 from dataclasses import dataclass
 
+from experiments._classifier import train_classifier
 from experiments._command import main, option
-from experiments._training import EpochsConfig, Result, train_classifier
-from functional_nets.models import lenet
+from experiments._training import EpochsConfig, Result
+from functional_nets.models import Model, lenet
+
+DATASET = "mnist"
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,15 @@ class Config(EpochsConfig):
     epochs: int = option(10, "passes over the data")
 
 
+def model(config: Config) -> Model:
+    """Returns the network that the options ask for."""
+    return lenet(product_dtype=config.product_dtype)
+
+
 def run(config: Config) -> Result:
     """Returns the result of one training, after writing its files."""
     config.check()
-    return train_classifier("lenet", "mnist", config, lenet(product_dtype=config.product_dtype))
+    return train_classifier("lenet", DATASET, config, model(config))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ give 96.88, 97.26, 97.00, 97.00, 97.18, 96.98, 97.12 and 97.15 %; the default is
 
 from dataclasses import dataclass
 
+from experiments._classifier import train_classifier
 from experiments._command import OptionError, main, option
 from experiments._populations import mnist_population
-from experiments._training import Result, TrainingConfig, train_classifier
-from functional_nets.models import mlp
+from experiments._training import Result, TrainingConfig
+from functional_nets.models import Model, mlp
 from functional_nets.nn import normal
+
+DATASET = "mnist"
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,17 @@ class Config(TrainingConfig):
             raise OptionError(f"Expected --population of at least 0, found {self.population}: 20 is usual.")
 
 
+def model(config: Config) -> Model:
+    """Returns the network that the options ask for."""
+    return mlp((784, config.hidden, 10), init=normal(0.01), product_dtype=config.product_dtype)
+
+
 def run(config: Config) -> Result | list[float]:
     """Returns the result of one training, or each seed's test accuracy, after writing the files."""
     config.check()
-    model = mlp((784, config.hidden, 10), init=normal(0.01), product_dtype=config.product_dtype)
     if config.population:
-        return mnist_population(config, model)
-    return train_classifier("mnist", "mnist", config, model)
+        return mnist_population(config, model(config))
+    return train_classifier("mnist", DATASET, config, model(config))
 
 
 if __name__ == "__main__":

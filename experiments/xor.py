@@ -14,8 +14,13 @@ import numpy as np
 from experiments._command import OptionError, main, option
 from experiments._populations import Cell, xor_population
 from experiments._training import Result, TrainingConfig, train
-from functional_nets.models import xor_net
+from functional_nets import training
+from functional_nets.models import Model, xor_net
 from functional_nets.nn import binary_cross_entropy_loss
+from functional_nets.report import Frame, Section, surface_section
+
+DENSE = 25
+"""Frames of the decision surface that follow each other at the beginning, where most happens; then each fifth."""
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 0], np.int32)
@@ -60,30 +65,74 @@ class Config(TrainingConfig):
             )
 
 
+def model(config: Config) -> Model:
+    """Returns the network that the options ask for."""
+    return xor_net(product_dtype=config.product_dtype)
+
+
+def initial_params(config: Config) -> Any:
+    """Returns the notebook's own weights, or those of a seed."""
+    return NOTEBOOK_PARAMS if config.seed is None else model(config).init(jax.random.key(config.seed))
+
+
+def steps_per_epoch(config: Config) -> int:
+    """Returns how many batches the table makes."""
+    return -(-len(X) // config.batch_size)
+
+
 def run(config: Config) -> Result | list[Cell]:
     """Returns the result of one training, or of a population, after writing its files."""
     config.check()
     if config.population:
         return xor_population(config, (X, LABELS))
-    model = xor_net(product_dtype=config.product_dtype)
-    params = NOTEBOOK_PARAMS if config.seed is None else model.init(jax.random.key(config.seed))
-    loss_fn = binary_cross_entropy_loss(model.apply)
+    loss_fn = binary_cross_entropy_loss(model(config).apply)
 
     @jax.jit
     def score(params: Any) -> tuple[jax.Array, jax.Array]:
-        answers = jax.nn.sigmoid(model.apply(params, jnp.asarray(X))[:, 0]) >= 0.5
+        answers = jax.nn.sigmoid(model(config).apply(params, jnp.asarray(X))[:, 0]) >= 0.5
         return jnp.mean(answers == LABELS), loss_fn(params, X, LABELS)
 
     def evaluate(params: Any) -> dict[str, float]:
         accuracy, loss = score(params)
         return {"test_accuracy": float(accuracy), "test_loss": float(loss)}
 
-    source = {"source": "embedded", "complete": True, "notice": None}
-    steps_per_epoch = -(-len(X) // config.batch_size)
+    source = {
+        "dataset": "the table of XOR", "source": "embedded", "complete": True, "notice": None,
+        "seen": True, "test_examples": len(X),
+    }  # fmt: skip
     return train(
-        "xor", config, loss_fn, params, (X, LABELS), evaluate, source,
-        shuffle=config.batch_size < len(X), epochs_per_report=-(-1000 // steps_per_epoch),
+        "xor", config, loss_fn, initial_params(config), (X, LABELS), evaluate, source,
+        shuffle=config.batch_size < len(X), epochs_per_report=-(-1000 // steps_per_epoch(config)),
+        sections=lambda params: sections(config, params),
     )  # fmt: skip
+
+
+def sections(config: Config, params: Any) -> list[Section]:
+    """Returns what the report shows: the decision surface through training."""
+    apply = jax.jit(lambda params, x: jax.nn.sigmoid(model(config).apply(params, x)[:, 0]))
+    first = replay(config)
+    frames = [*first[:DENSE], *first[DENSE :: DENSE // 5], Frame(config.steps, params)]
+    return [surface_section(apply, frames, X, LABELS)]
+
+
+def replay(config: Config) -> list[Frame]:
+    """Returns the network at a hundred equal distances of the first 20,000 steps, by training it again.
+
+    That takes a few milliseconds and gives the same parameters, bit for bit; a checkpoint each hundred steps would
+    take longer than the training.
+    """
+    frames = [Frame(0, initial_params(config))]
+    epochs = max(1, min(config.steps, 20_000) // steps_per_epoch(config) // 100)
+    count = min(config.steps // steps_per_epoch(config) // epochs, 100)
+    if count:
+        training.fit(
+            binary_cross_entropy_loss(model(config).apply), frames[0].params, (X, LABELS),
+            optimizer=training.make_optimizer(config.optimizer, config.learning_rate),
+            batch_size=config.batch_size, epochs=epochs * count, key=jax.random.key(config.seed or 0),
+            shuffle=config.batch_size < len(X), epochs_per_report=epochs,
+            on_report=lambda state, row: frames.append(Frame(row["step"], jax.tree.map(np.array, state.params))),
+        )  # fmt: skip
+    return frames
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Networks, each a `Model(init, apply)` of two pure functions."""
+"""Networks, each a `Model(init, apply)` of pure functions."""
 
 from functional_nets.models.adapters import from_flax
 from functional_nets.models.lenet import lenet

@@ -44,10 +44,16 @@ def mlp(
             for name, layer_key, shape in zip(names, keys, pairwise(sizes), strict=True)
         }
 
-    def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:
+    def hidden(params: dict[str, dict[str, Array]], x: Array) -> dict[str, Array]:
         x = flatten(scale_pixels(x))
+        values = {}
         for name in names[:-1]:
-            x = activation(dense(params[name], x, product_dtype=product_dtype))
+            values[name] = x = activation(dense(params[name], x, product_dtype=product_dtype))
+        return values
+
+    def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:
+        values = hidden(params, x)
+        x = values[names[-2]] if values else flatten(scale_pixels(x))
         return dense(params[names[-1]], x, product_dtype=product_dtype)
 
-    return Model(init_params, apply)
+    return Model(init_params, apply, hidden)

@@ -28,14 +28,16 @@ def xor_net(
         hidden_key, output_key = jax.random.split(key)
         return {"hidden": init_layer(hidden_key, (2, 2)), "output": init_layer(output_key, (2, 1))}
 
+    def hidden(params: dict[str, dict[str, Array]], x: Array) -> dict[str, Array]:
+        return {"hidden": jax.nn.sigmoid(dense(params["hidden"], x, product_dtype=product_dtype))}
+
     def apply(params: dict[str, dict[str, Array]], x: Array) -> Array:
-        hidden = jax.nn.sigmoid(dense(params["hidden"], x, product_dtype=product_dtype))
-        return dense(params["output"], hidden, product_dtype=product_dtype)
+        return dense(params["output"], hidden(params, x)["hidden"], product_dtype=product_dtype)
 
     def apply_in_sums(params: dict[str, dict[str, Array]], x: Array) -> Array:
         return _two_terms(params["output"], jax.nn.sigmoid(_two_terms(params["hidden"], x)))
 
-    return Model(init_params, apply_in_sums if population else apply)
+    return Model(init_params, apply_in_sums if population else apply, hidden)
 
 
 def _two_terms(params: dict[str, Array], x: Array) -> Array:

@@ -1,17 +1,25 @@
-"""What people see: a run's progress in the terminal, its page afterwards, and the gradient graph of a function.
+"""What people see: a run's progress in the terminal, its report afterwards, and the gradient graph of a function.
 
 The graph is loaded when it is first asked for: a run that trains need not wait for it.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from functional_nets.report.page import write_page
+from functional_nets.report.classifier import classifier_sections
+from functional_nets.report.confusion import Answers
+from functional_nets.report.document import Section
 from functional_nets.report.progress import Progress
+from functional_nets.report.run import write_report
+from functional_nets.report.surface import Frame, surface_section
 
 if TYPE_CHECKING:
     from functional_nets.report.graph import Disagreement, GradientGraph, gradient_graph
 
-__all__ = ["gradient_graph", "GradientGraph", "Disagreement", "Progress", "write_page"]
+__all__ = [
+    "gradient_graph", "GradientGraph", "Disagreement",
+    "write_report", "Section", "classifier_sections", "Answers", "surface_section", "Frame",
+    "Progress",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,10 @@ from functional_nets.training.checkpoint import (
 )
 from functional_nets.training.compilation_cache import keep_programs
 from functional_nets.training.devices import DevicesError, batch_sharding
-from functional_nets.training.evaluation import Evaluation, evaluate
+from functional_nets.training.evaluation import Evaluation, evaluate, predict
 from functional_nets.training.fit import FitResult, Snapshot, fit
 from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError
+from functional_nets.training.norms import LayerNorms, make_layer_norms
 from functional_nets.training.optimizers import OPTIMIZERS, make_optimizer
 from functional_nets.training.population import PopulationResult, fit_population
 from functional_nets.training.precision import slow_precision
@@ -24,9 +25,10 @@ from functional_nets.training.step import TrainState, init_state, make_train_ste
 
 __all__ = [
     "fit", "FitResult", "Snapshot", "NonFiniteLossError", "SkippedTooOftenError",
-    "evaluate", "Evaluation",
+    "evaluate", "predict", "Evaluation",
     "fit_population", "PopulationResult",
     "make_train_step", "TrainState", "init_state",
+    "make_layer_norms", "LayerNorms",
     "make_optimizer", "OPTIMIZERS",
     "save_checkpoint", "load_checkpoint", "Checkpoint", "CheckpointError", "environment", "data_contract",
     "tree_sha256", "write_whole", "BackgroundWriter",

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from jaxtyping import Float
 
 from functional_nets.nn import scale_pixels, softmax_cross_entropy
 from functional_nets.training.examples import Data
@@ -36,26 +38,51 @@ def evaluate(apply: Callable[[Any, Array], Array], params: Any, data: Data, *, b
     Raises:
         ValueError: Without examples, when images and labels differ in number, or with no example in a batch.
     """
+    x, _ = data
+    hits, loss, _ = _evaluate(apply, *_checked(params, data, batch_size))
+    return Evaluation(int(hits) / len(x), float(loss) / len(x))
+
+
+def predict(
+    apply: Callable[[Any, Array], Array], params: Any, data: Data, *, batch_size: int = 1000
+) -> Float[np.ndarray, "examples classes"]:
+    """Returns the logits of all examples; after `evaluate` on the same data there is nothing to compile.
+
+    Args:
+        apply: From parameters and a batch of images to logits.
+        params: The parameters.
+        data: Images and labels, such as `data.test`.
+        batch_size: As for `evaluate`.
+
+    Raises:
+        ValueError: As `evaluate` does.
+    """
+    return np.asarray(_evaluate(apply, *_checked(params, data, batch_size))[2])
+
+
+def _checked(params: Any, data: Data, batch_size: int) -> tuple[int, Any, Array | np.ndarray, Array | np.ndarray]:
     x, labels = data
     if batch_size < 1:
         raise ValueError(f"Expected a batch size of at least 1, found {batch_size}.")
     if not len(x) or len(x) != len(labels):
         raise ValueError(f"Expected as many labels as images, at least 1, found {len(x)} images, {len(labels)} labels.")
-    hits, loss = _evaluate(apply, min(batch_size, len(x)), params, x, labels)
-    return Evaluation(int(hits) / len(x), float(loss) / len(x))
+    return min(batch_size, len(x)), params, x, labels
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _evaluate(apply: Callable, batch_size: int, params: Any, x: Array, labels: Array) -> tuple[Array, Array]:
-    def sums(batch: tuple[Array, Array]) -> tuple[Array, Array]:
+def _evaluate(apply: Callable, batch_size: int, params: Any, x: Array, labels: Array) -> tuple[Array, Array, Array]:
+    def sums(batch: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         images, labels = batch
         logits = apply(params, scale_pixels(images))
         hits = jnp.sum(jnp.argmax(logits, axis=-1) == labels)
-        return hits, jnp.sum(softmax_cross_entropy(logits, labels))
+        return hits, jnp.sum(softmax_cross_entropy(logits, labels)), logits
 
     count = len(x)
     full = count // batch_size * batch_size
     stacked = [array[:full].reshape(-1, batch_size, *array.shape[1:]) for array in (x, labels)]
-    hits, losses = lax.map(sums, tuple(stacked))
-    rest_hits, rest_loss = sums((x[full:], labels[full:])) if full < count else (0, 0.0)
-    return hits.sum() + rest_hits, losses.sum() + rest_loss
+    hits, losses, logits = lax.map(sums, tuple(stacked))
+    logits = logits.reshape(full, logits.shape[-1])
+    if full == count:
+        return hits.sum(), losses.sum(), logits
+    rest_hits, rest_loss, rest_logits = sums((x[full:], labels[full:]))
+    return hits.sum() + rest_hits, losses.sum() + rest_loss, jnp.concatenate([logits, rest_logits])

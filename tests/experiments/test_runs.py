@@ -36,7 +36,7 @@ def xor_run(tmp_path_factory):
 
 def test_a_run_writes_the_files_of_the_contract_and_no_other(xor_run):
     assert sorted(path.name for path in xor_run.folder.iterdir()) == [
-        "checkpoints", "config.json", "metrics.jsonl", "report.html", "result.json",
+        "checkpoints", "config.json", "metrics.jsonl", "pictures", "report.html", "result.json",
     ]  # fmt: skip
     assert sorted(path.name for path in (xor_run.folder / "checkpoints").iterdir()) == [
         "step_000002000.safetensors", "step_000002500.safetensors",
@@ -64,7 +64,8 @@ def test_the_witnesses_agree_on_the_gradients_before_the_first_step(xor_run):
 def test_there_is_a_row_of_metrics_for_each_report_and_the_last_is_the_results(xor_run):
     rows, result = rows_of(xor_run.folder), result_of(xor_run.folder)
     assert [row["step"] for row in rows] == [1000, 2000, 2500]
-    assert set(rows[0]) == {"epoch", "step", "train_loss", "seconds", "test_accuracy", "test_loss"}
+    norms = {f"{kind}_norm/{layer}" for kind in ("gradient", "update", "parameter") for layer in ("hidden", "output")}
+    assert set(rows[0]) == {"epoch", "step", "train_loss", "seconds", "test_accuracy", "test_loss", *norms}
     for score in ("test_accuracy", "test_loss", "train_loss"):
         assert rows[-1][score] == result[score]
 

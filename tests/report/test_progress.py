@@ -1,11 +1,8 @@
-"""The page of a run, and its progress in the terminal."""
-
-from html.parser import HTMLParser
+"""The progress of a run in the terminal."""
 
 import numpy as np
-import pytest
 
-from functional_nets.report import Progress, write_page
+from functional_nets.report import Progress
 
 SUMMARY = {
     "experiment": "mnist",
@@ -24,60 +21,6 @@ ROWS = [
     {"epoch": 1, "step": 600, "train_loss": 0.5, "test_loss": 0.4, "test_accuracy": 0.9, "seconds": 0.25},
     {"epoch": 2, "step": 1200, "train_loss": 0.3, "test_loss": 0.3, "test_accuracy": 0.92, "seconds": 0.25},
 ]
-CONFIG = {"learning_rate": 0.1, "data_dir": None, "out": "<runs> & more"}
-
-
-class Balanced(HTMLParser):
-    """Notes each element that is not closed in its order, and where the page asks for other files."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.faults, self.references, self.text = [], [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        self.references += [value for name, value in attributes if name in ("src", "href")]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(tag)
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-@pytest.fixture
-def page(tmp_path):
-    """Writes the page of a run and returns its text as a reader sees it."""
-
-    def write(summary=SUMMARY, rows=ROWS, config=CONFIG):
-        path = tmp_path / "report.html"
-        write_page(path, summary, rows, config)
-        reader = Balanced()
-        reader.feed(path.read_text(encoding="utf-8"))
-        assert (reader.open, reader.faults, reader.references) == ([], [], [])
-        return " ".join(reader.text)
-
-    return write
-
-
-def test_a_page_says_accuracy_results_and_options_and_needs_no_other_file(page):
-    text = page()
-    for wanted in ("mnist: 97.13% test accuracy", "10000", "learning rate", "<runs> & more", "Loss, nats"):
-        assert wanted in text
-    assert "data dir" not in text  # An option that was not given.
-
-
-def test_a_page_about_a_part_of_the_data_says_so(page):
-    text = page({**SUMMARY, "notice": "ONLY A PART OF THE DATA IS USED"})
-    assert text.index("ONLY A PART") < text.index("Result")  # Before anything else is read.
-    assert "ONLY A PART" not in page()
-
-
-def test_a_page_can_be_written_without_rows_or_test_losses(page):
-    page(rows=[])
-    page(rows=[{key: value for key, value in row.items() if key != "test_loss"} for row in ROWS])
 
 
 def report(capsys, length, notice=None, **changes):

@@ -1,0 +1,183 @@
+"""The page on which one draws, served to this machine alone."""
+
+import json
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+from experiments._command import OptionError
+from experiments._network import Network
+from functional_nets.data import DataError
+from functional_nets.data.drawing import MOST_BYTES, SIDE, read_drawing
+from functional_nets.report.drawing import drawing_page
+
+ADDRESS = "127.0.0.1"
+HEARD_OUT = 64 << 20
+"""Bytes of a refused upload that are taken in, since a browser reads no answer before it has sent all."""
+SECONDS = 30
+"""Patience with a connection that says nothing."""
+
+
+class Refused(Exception):
+    """A request that gets no answer but a reason.
+
+    Attributes:
+        status: HTTP's.
+    """
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
+def serve(network: Network, title: str, port: int) -> None:
+    """Serves the page until the process is interrupted.
+
+    Raises:
+        OptionError: When the port is taken.
+    """
+    with make_server(network, title, port) as server:
+        print(f"draw at http://{ADDRESS}:{server.server_port}/ (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def make_server(network: Network, title: str, port: int) -> ThreadingHTTPServer:
+    """Returns a server that listens on the loopback address and has its answers compiled."""
+    network.look(np.zeros((SIDE, SIDE), np.uint8))
+    page, policy = drawing_page(title, network.class_names, MOST_BYTES)
+
+    class Handler(DrawingHandler):
+        """The handler of this network's page."""
+
+    Handler.network, Handler.page, Handler.policy = network, page, policy
+    try:
+        server = ThreadingHTTPServer((ADDRESS, port), Handler)
+    except OSError as error:
+        raise OptionError(
+            f"Expected --port to be free, found {port} in use ({error.strerror}): choose another, or 0 for any."
+        ) from None
+    server.daemon_threads = True
+    return server
+
+
+class DrawingHandler(BaseHTTPRequestHandler):
+    """Answers `GET /` with the page and `POST /look?label=N` of an image file with what the network sees in it."""
+
+    network: Network
+    page: bytes
+    policy: str
+    protocol_version = "HTTP/1.1"
+    server_version = "functional_nets"
+    sys_version = ""
+    timeout = SECONDS
+
+    def do_GET(self) -> None:
+        """Sends the page."""
+        self._answering(self._page)
+
+    def do_POST(self) -> None:
+        """Sends what the network makes of the image that was sent."""
+        self._answering(self._look)
+
+    def _answering(self, answer: Any) -> None:
+        try:
+            self._check_origin()
+            kind, content = answer()
+            self._send(200, kind, content)
+        except Refused as refusal:
+            self.close_connection = True
+            self._send(refusal.status, "application/json", _json({"error": str(refusal)}))
+        except DataError as error:
+            self._send(400, "application/json", _json({"error": str(error)}))
+        except ConnectionError:
+            self.close_connection = True  # The tab has been closed.
+
+    def _check_origin(self) -> None:
+        """A page of another site may neither ask by a name of its own for this address, nor send anything here."""
+        _, port = self.connection.getsockname()
+        hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        if host not in hosts:
+            raise Refused(421, f"Expected the host {ADDRESS}:{port}, found {host[:80]!r}: open that address.")
+        if origin is not None and origin not in {f"http://{each}" for each in hosts}:
+            raise Refused(403, f"Expected a request of this page, found one of {origin[:80]!r}.")
+
+    def _page(self) -> tuple[str, bytes]:
+        if urlsplit(self.path).path != "/":
+            raise Refused(404, f"Expected the page at /, found {self.path[:80]!r}.")
+        return "text/html; charset=utf-8", self.page
+
+    def _look(self) -> tuple[str, bytes]:
+        content = self._body()
+        address = urlsplit(self.path)
+        if address.path != "/look":
+            raise Refused(404, f"Expected a request of /look, found {self.path[:80]!r}.")
+        image = read_drawing(content, self.network.dataset)
+        return "application/json", _json(_plain(self.network, image, self._label(address.query)))
+
+    def _label(self, query: str) -> int | None:
+        (label, *_) = parse_qs(query).get("label", [None])
+        if label is None:
+            return None
+        count = len(self.network.class_names)
+        if not (label.isascii() and label.isdigit() and int(label[:4]) < count):
+            raise Refused(400, f"Expected a label from 0 to {count - 1}, found {label[:80]!r}.")
+        return int(label)
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            raise Refused(411, "Expected the length of what is sent, found none.")
+        if int(length) <= MOST_BYTES:
+            return self.rfile.read(int(length))
+        left = min(int(length), HEARD_OUT)
+        while left and (chunk := self.rfile.read(min(left, 1 << 20))):
+            left -= len(chunk)
+        raise Refused(
+            413,
+            f"Expected an image file of at most {MOST_BYTES >> 20} MB, found {int(length) / 2**20:.1f} MB: "
+            "make it smaller.",
+        )
+
+    def _send(self, status: int, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Security-Policy", self.policy)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keeps the terminal quiet: a stroke asks dozens of times."""
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _plain(network: Network, image: np.ndarray, label: int | None) -> dict[str, Any]:
+    """What the page shows, in numbers that JSON can hold; arrays are flat, in the order of their shape."""
+    seen = network.look(image, label)
+    limit = float(np.abs(seen.gradient).max())
+    return {
+        "image": image.ravel().tolist(),
+        "probabilities": [round(float(each), 6) for each in seen.probabilities],
+        "hidden": [
+            {"name": name, "shape": list(values.shape), "values": np.round(values, 4).ravel().tolist()}
+            for name, values in seen.hidden.items()
+        ],
+        "label": seen.label,
+        "loss": seen.loss,
+        "gradient": np.round(seen.gradient / (limit or 1), 4).ravel().tolist(),
+        "limit": limit,
+    }

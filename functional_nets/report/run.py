@@ -1,0 +1,129 @@
+"""The report of a run: what it claims, how it got there, and how to do it again."""
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from functional_nets.report.curves import Rows, curves, norms_section
+from functional_nets.report.document import Section, document, table
+
+PICTURES = "pictures"
+"""The folder beside the page that holds what it shows."""
+
+
+def write_report(
+    folder: Path,
+    summary: Mapping[str, Any],
+    metrics: Rows,
+    config: Mapping[str, Any],
+    command: str,
+    sections: Sequence[Section] = (),
+) -> None:
+    """Writes `report.html`, one file that needs no other, and its pictures as files in `pictures/`.
+
+    Args:
+        folder: That of the run.
+        summary: What `result.json` holds.
+        metrics: The rows of `metrics.jsonl`.
+        config: The options.
+        command: What repeats the run.
+        sections: What the experiment shows beside that.
+    """
+    every = [
+        *curves(metrics),
+        *sections,
+        *norms_section(metrics),
+        *gradient_section(summary.get("gradient_check")),
+        repeat_section(summary, config, command),
+    ]
+    title = f"{summary['experiment']}: {summary['test_accuracy']:.2%} test accuracy"
+    page = document(title, claim(summary), every)
+    pictures = {name: content for section in every for name, content in section.pictures.items()}
+    (folder / PICTURES).mkdir(exist_ok=True)
+    for name, content in pictures.items():
+        (folder / PICTURES / name).write_bytes(content)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def claim(summary: Mapping[str, Any]) -> str:
+    """Returns what the run has found, in plain words and four numbers."""
+    notice = f'<p class="notice" role="note">{html.escape(summary["notice"])}</p>' if summary.get("notice") else ""
+    cards = {
+        f"of the {'' if summary.get('seen') else 'test '}examples are right": f"{summary['test_accuracy']:.2%}",
+        "nats is the mean test loss": f"{summary['test_loss']:.4f}",
+        "seconds of training": f"{summary['train_seconds']:.3g}",
+        "seconds in all, with compiling and checking": f"{summary['total_seconds']:.3g}",
+    }
+    shown = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in cards.items())
+    return f'<p class="claim">{html.escape(in_words(summary))}</p>{notice}<dl class="cards">{shown}</dl>'
+
+
+def in_words(summary: Mapping[str, Any]) -> str:
+    """Returns the claim as sentences."""
+    tests, trained = summary.get("test_examples"), summary.get("train_examples")
+    accuracy = f"{summary['test_accuracy']:.2%}"
+    if summary.get("seen"):
+        right = f"answers {accuracy} of the {tests} examples that it was trained on as it should"
+    else:
+        right = f"is right about {accuracy} of {f'{tests:,} ' if tests else ''}test examples that it has never seen"
+    after = f"After {summary['steps']:,} steps{f' on {trained:,} training examples' if trained else ''}"
+    places = {
+        "embedded": "from inside the package",
+        "idx": "from IDX files",
+        "tfds": "from TensorFlow Datasets",
+    }
+    whole = "" if summary.get("complete", True) else ", only a part of them"
+    where = places.get(summary["source"], summary["source"])
+    return f"{after}, the network {right}. The data, {summary.get('dataset', 'its own')}, come {where}{whole}."
+
+
+def gradient_section(check: Mapping[str, Any] | None) -> list[Section]:
+    """Returns the section with what the gradient check found in each array; none for a run that left it out."""
+    if check is None:
+        return []
+    verdict = "agree" if check["ok"] else "DISAGREE"
+    rows = [
+        (leaf["path"], " × ".join(map(str, leaf["shape"])) or "1", f"{leaf['relative_error']:.1e}",
+         "ok" if leaf["ok"] else "WRONG")
+        for leaf in check.get("leaves", [])
+    ]  # fmt: skip
+    body = (
+        f"<p>Before the first step, independent witnesses and <code>jax.grad</code> {verdict} about the gradient of "
+        f"the loss: the largest relative error is {check['largest_relative_error']:.1e}.</p>"
+    )
+    if rows:
+        body += table("Gradient check by array", ("array", "shape", "relative error", "verdict"), rows)
+    return [Section("Gradient check", body)]
+
+
+def repeat_section(summary: Mapping[str, Any], config: Mapping[str, Any], command: str) -> Section:
+    """Returns the section that lets others do it again: command, options, environment and all results."""
+    environment = {
+        **summary.get("environment", {}),
+        **{name: summary.get(name) for name in ("jax", "jaxlib", "devices")},
+    }
+    results = {
+        name: value
+        for name, value in summary.items()
+        if name not in {*environment, "environment", "gradient_check", "notice"} and not isinstance(value, Mapping)
+    }
+    body = (
+        f"<p>This command repeats the run, to the same bits on the same kind of machine:</p>"
+        f'<pre tabindex="0"><code>{html.escape(command)}</code></pre>'
+        f"<details open><summary>Result</summary>{_pairs('Result', results)}</details>"
+        f"<details><summary>Options</summary>{_pairs('Options', config)}</details>"
+        f"<details><summary>Environment</summary>{_pairs('Environment', environment)}</details>"
+    )
+    return Section("Do it again", body)
+
+
+def _pairs(caption: str, values: Mapping[str, Any]) -> str:
+    rows = [(name.replace("_", " "), _shown(value)) for name, value in values.items() if value is not None]
+    return table(caption, (), rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
