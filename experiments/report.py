@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments import xor
 from experiments._classifier import answer_sections
-from experiments._command import argument, command_line, main
+from experiments._command import OptionError, argument, command_line, main
 from experiments._runs import Run, read_run, trained_params
 from functional_nets import data
 from functional_nets.report import Section, write_report
@@ -26,10 +26,17 @@ def run(config: Config) -> Path:
     """Writes the report anew and returns its path."""
     found = read_run(config.run)
     summary = found.finished()
-    options = dataclasses.asdict(found.config)
-    write_report(
-        found.folder, summary, found.metrics, options, command_line(found.name, found.config), _sections(found)
-    )
+    options, command = dataclasses.asdict(found.config), command_line(found.name, found.config)
+    sections = _sections(found)
+    try:
+        write_report(found.folder, summary, found.metrics, options, command, sections)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OptionError(
+            f"Expected the records of a run in {found.folder}, found others ({type(error).__name__}: {error}): "
+            "restore its files, or run it again."
+        ) from None
+    except OSError as error:
+        raise OptionError(f"Expected a folder to write to, found {found.folder} ({error.strerror}).") from None
     print(f"written: {found.folder}/report.html and {found.folder}/pictures")
     return found.folder / "report.html"
 

@@ -144,6 +144,15 @@ def test_a_checkpoint_that_is_not_of_the_runs_end_is_refused(command, copied):
     assert "another moment" in ended.err
 
 
+def test_records_that_are_no_runs_are_refused_in_one_line(command, copied):
+    result = json.loads((copied / "result.json").read_text())
+    (copied / "result.json").write_text(json.dumps({**result, "gradient_check": {"ok": True}}))
+    ended = command("report", copied)
+    assert ended.status == 2
+    assert ended.err.startswith(f"Expected the records of a run in {copied}")
+    assert len(ended.err.splitlines()) == 1
+
+
 def test_a_report_is_made_again_to_the_same_bytes(command, xor_run, copied):
     (copied / "report.html").unlink()
     shutil.rmtree(copied / "pictures")
