@@ -19,7 +19,7 @@ def png(pixels: UInt8[np.ndarray, "height width ..."], *, enlarged: int = 1) -> 
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels.repeat(enlarged, 0).repeat(enlarged, 1)).save(buffer, "PNG", compress_level=9)
+    Image.fromarray(pixels.repeat(enlarged, 0).repeat(enlarged, 1)).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
 
 

@@ -86,8 +86,8 @@ def slides(page):
     page.press("Home")
     assert page.evaluate(shown) == ["0"]
     page.press("ArrowRight")
-    assert page.evaluate(shown) == ["10"]
-    assert page.evaluate("document.querySelector('.surface output').textContent") == "10"
+    assert page.evaluate(shown) == ["20"]
+    assert page.evaluate("document.querySelector('.surface output').textContent") == "20"
     assert page.evaluate("document.querySelector('.surface img').naturalWidth") == 96
 
 
