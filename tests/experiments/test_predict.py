@@ -144,6 +144,13 @@ def test_a_checkpoint_that_is_not_of_the_runs_end_is_refused(command, copied):
     assert "another moment" in ended.err
 
 
+def test_the_training_that_the_surface_is_drawn_from_ends_in_the_runs_own_bits(xor_run):
+    read = read_run(xor_run)
+    *_, last = xor.replay(read.config)
+    assert last.step == 2000
+    jax.tree.map(np.testing.assert_array_equal, last.params, trained_params(read))
+
+
 def test_records_that_are_no_runs_are_refused_in_one_line(command, copied):
     result = json.loads((copied / "result.json").read_text())
     (copied / "result.json").write_text(json.dumps({**result, "gradient_check": {"ok": True}}))
