@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from functional_nets.training.chunks import Chunks
 from functional_nets.training.devices import batch_sharding, replicate
 from functional_nets.training.examples import Data, checked_data, steps_per_epoch
-from functional_nets.training.non_finite import SkippedTooOftenError, explain, is_finite
+from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError, explain, is_finite
 from functional_nets.training.step import (
     Loss,
     TrainState,
@@ -143,17 +144,7 @@ def fit(
         sharding=sharding,
     )
 
-    def advance(now: Snapshot, stop: int) -> tuple[Snapshot, np.ndarray]:
-        before = jax.tree.map(jnp.copy, now.state)  # For what has to be explained.
-        start, compiled = time.perf_counter(), chunks.compile_seconds
-        state, losses = chunks.run(now.state, stop)
-        seconds = time.perf_counter() - start - (chunks.compile_seconds - compiled)
-        if not max_skipped and not (np.isfinite(losses[-1:]).all() and is_finite(state.params)):
-            raise explain(chunks, train_step, make_batch_loss(loss_fn, stochastic=stochastic), before, losses)
-        skipped = now.skipped + int(np.sum(~np.isfinite(losses)))
-        if skipped > max_skipped:
-            raise SkippedTooOftenError(stop, (stop - 1) // per_epoch + 1, skipped)
-        return Snapshot(state, np.concatenate([now.losses, losses]), now.seconds + seconds, skipped), losses
+    explained = partial(explain, chunks, train_step, make_batch_loss(loss_fn, stochastic=stochastic))
 
     def report(now: Snapshot) -> Snapshot:
         history.append(_row(now, per_epoch) | (evaluate(now.state.params) if evaluate else {}))
@@ -170,11 +161,10 @@ def fit(
     while (done := int(now.state.step)) < total:
         length = int(min(pace * chunk_seconds, total))
         stop = _chunk_end(done, total, epochs_per_report * per_epoch, length, chunk_steps)
-        begun = now.seconds
-        now, losses = advance(now, stop)
+        now, losses, seconds = _advance(chunks, now, stop, max_skipped, explained)
         every_loss.append(losses)
-        train_seconds += now.seconds - begun
-        pace = len(losses) / (now.seconds - begun)
+        train_seconds += seconds
+        pace = len(losses) / seconds
         if stop % (epochs_per_report * per_epoch) == 0:
             now = report(now)
         if on_chunk:
@@ -187,6 +177,23 @@ def fit(
 
 def _begin(state: TrainState) -> Snapshot:
     return Snapshot(state, np.empty(0, np.float32))
+
+
+def _advance(
+    chunks: Chunks, now: Snapshot, stop: int, max_skipped: int, explained: Callable[..., NonFiniteLossError]
+) -> tuple[Snapshot, np.ndarray, float]:
+    """Returns the snapshot before step `stop`, the losses of the chunk and its seconds."""
+    before = jax.tree.map(jnp.copy, now.state)  # For what may have to be explained.
+    start, compiled = time.perf_counter(), chunks.compile_seconds
+    state, losses = chunks.run(now.state, stop)
+    seconds = time.perf_counter() - start - (chunks.compile_seconds - compiled)
+    bad = int(np.sum(~np.isfinite(losses)))
+    if not max_skipped and (bad or not is_finite(state.params)):
+        raise explained(before, losses)
+    if now.skipped + bad > max_skipped:
+        raise SkippedTooOftenError(stop, (stop - 1) // chunks.per_epoch + 1, now.skipped + bad)
+    losses_of_row = np.concatenate([now.losses, losses])
+    return Snapshot(state, losses_of_row, now.seconds + seconds, now.skipped + bad), losses, seconds
 
 
 def _chunk_end(done: int, total: int, per_report: int, length: int, multiple: int | None) -> int:
