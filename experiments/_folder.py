@@ -109,7 +109,7 @@ class RunFolder:
 
     def ended_before_its_first_checkpoint(self) -> bool:
         """Returns whether a run has begun here and saved nothing, so that it is resumed from its beginning."""
-        return (self.path / "config.json").exists() and not any(self.checkpoints.glob("step_*.safetensors"))
+        return (self.path / "config.json").exists() and not any(self.checkpoints.glob("step_*"))
 
     def has_result(self) -> bool:
         """Returns whether a run has ended here; one that was killed just before has only its checkpoints."""

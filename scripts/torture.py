@@ -163,8 +163,7 @@ def trial(
         resumes += resume
     status = ended(begin(name, folder, resume=resume))
     # Killed right after its end, a run is refused as finished, and is whole.
-    ended_whole = status in (0, 2) and (folder / "result.json").exists()
-    lost = not ended_whole or outcome(folder) != whole
+    lost = status not in (0, 2) or outcome(folder) != whole
     if lost:
         print((folder.parent / f"{folder.name}.log").read_text(), file=sys.stderr)
     return Tally(kills, resumes, lost)

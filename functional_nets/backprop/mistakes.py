@@ -119,6 +119,14 @@ mistake("square", "wrong_loss", "this is the gradient of the absolute value, not
         lambda g, y, x, d: g * np.sign(x))
 mistake("square", "wrong_derivative", "this takes the sign of x where x itself belongs",
         lambda g, y, x, d: 2 * g * np.sign(x))
+mistake("power", "wrong_derivative", "the derivative of xⁿ is n·xⁿ⁻¹; this is a square's, 2x",
+        lambda g, y, x, d: 2 * g * x)
+mistake("power", "wrong_derivative", "the derivative of xⁿ is n·xⁿ⁻¹; this is n·x, without the power",
+        lambda g, y, x, d: g * d * x * x / y)
+mistake("power", "wrong_derivative", "the derivative of xⁿ is n·xⁿ⁻¹; here the exponent is not lowered",
+        lambda g, y, x, d: g * d * x)
+mistake("power", "wrong_derivative", "the derivative of xⁿ is n·xⁿ⁻¹; here the exponent is lowered by 2",
+        lambda g, y, x, d: g * d / x)
 mistake("abs", "wrong_loss", "this is the gradient of the square, not of the absolute value",
         lambda g, y, x, d: 2 * g * x)
 mistake("abs", "wrong_loss", "this is the gradient of half the square, not of the absolute value",
@@ -238,6 +246,8 @@ def recognised(y: Any, x: Any, d: Any) -> tuple[str, ...]:
             names.append("log")
         elif same(x * x) or same(0.5 * x * x):
             names.append("square")
+        elif same(x**3) or same(x**4):
+            names.append("power")
         elif same(np.abs(x)) or (np.ptp(np.abs(d)) <= 1e-9 * np.max(np.abs(d)) and np.any(d < 0) and np.any(d > 0)):
             names.append("abs")
         elif same(np.logaddexp(x, 0)):

@@ -12,7 +12,7 @@ from functional_nets.gradcheck.complex_numbers import comparable, in_pairs, othe
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.further import asked, heard
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.leaves import first_use, intermediate, reshaped
+from functional_nets.gradcheck.hypotheses.leaves import first_use, intermediate, of_another, reshaped
 from functional_nets.gradcheck.hypotheses.passes import losses
 from functional_nets.gradcheck.inputs import refuse_chance, refuse_nan
 from functional_nets.gradcheck.kinks import explained
@@ -196,7 +196,9 @@ def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
 def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> list[Cause]:
     causes = []
     for leaf, (array, kept) in enumerate(zip(given, evidence.given, strict=True)):
-        found = reshaped(array, reference[leaf]) or intermediate(evidence, array) if kept is None else None
+        if kept is not None:
+            continue
+        found = of_another(evidence, array) or reshaped(array, reference[leaf]) or intermediate(evidence, array)
         if found:
             kind, text = found
             node, place = located(evidence, first_use(evidence, leaf))

@@ -19,6 +19,7 @@ from functional_nets.gradcheck.program import (
     is_real,
     walk,
 )
+from functional_nets.gradcheck.shifts import without_shifts
 from functional_nets.gradcheck.tangents import tangents
 
 Found = TypeVar("Found")
@@ -59,9 +60,9 @@ class Evidence:
         tolerances: Sequence[float],
         rounding: float = 0.0,
     ):
-        self.program = program
         self.active = active_nodes(program, program.leaves)
         self.cotangents = walk(program, self.active)
+        self.program = without_shifts(program, self.active, self.cotangents)
         # What lies behind a stop_gradient leads to the loss, and yet has no cotangent.
         self.active = [p for p in self.active if not self.cotangents.keys().isdisjoint(program.nodes[p].outputs)]
         self.reference = [np.asarray(leaf) for leaf in gradient(program, self.cotangents)]

@@ -116,7 +116,7 @@ def scaled(evidence: Evidence, signed: Sequence[Signed]) -> list[tuple[Hypothesi
 
 def factor_left(evidence: Evidence, hypothesis: Hypothesis) -> float | None:
     """Returns the factor between the gradient that a mistake gives and the one seen, if that is all that differs."""
-    if hypothesis.gradient is None:
+    if hypothesis.delta is not None:
         return None
     try:
         with np.errstate(all="ignore"):

@@ -8,15 +8,25 @@ import numpy as np
 
 from functional_nets.gradcheck import pairs
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown
+from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown, whole
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.loops import repeated, shares, steps
+from functional_nets.gradcheck.hypotheses.loops import (
+    coefficients,
+    repeated,
+    repeated_functions,
+    shares,
+    steps,
+    together,
+    upstreams,
+)
 from functional_nets.gradcheck.hypotheses.passes import alternatives, choices, constants, forward, process
 from functional_nets.gradcheck.hypotheses.rules import (
     convolutions,
+    cosine,
     factors,
     functions,
     fused,
+    log_sum_exp,
     normalisers,
     operands,
     reductions,
@@ -31,11 +41,11 @@ WORTH_SAYING = 0.35  # Causes that much more far-fetched than the best one are n
 STRICT = False  # Whether an error in the search itself is raised; the project's own tests want it.
 
 STAGES = (
-    (leaves, factors, functions, normalisers, reductions, choices),
-    (fused, contributions, examples),
+    (leaves, whole, factors, functions, normalisers, log_sum_exp, reductions, choices),
+    (cosine, fused, contributions, examples),
     (operands, regression, values, convolutions),
-    (shares,),
-    (repeated,),
+    (shares, upstreams, coefficients),
+    (repeated, repeated_functions),
     (steps,),
     (alternatives, constants, process, forward),
     (unknown,),
@@ -46,8 +56,13 @@ QUICK = STAGES[:5]
 
 Signed = tuple[Hypothesis, np.ndarray]
 
-SIGNED = (leaves, factors, functions, normalisers, reductions, fused, operands, regression, contributions)
+SIGNED = (
+    leaves, whole, factors, functions, normalisers, log_sum_exp, reductions, fused, operands, regression, contributions,
+)  # fmt: skip
 """What proposes mistakes that have a quick projection."""
+
+LOOPS = (shares, coefficients, repeated, repeated_functions, steps)
+"""What proposes mistakes that consist in other rules each time a line runs."""
 
 
 class Candidate(NamedTuple):
@@ -87,6 +102,9 @@ def _pairs(evidence: Evidence) -> list[Candidate]:
     """Returns two mistakes: one that explains a part, and one that explains the rest once the first is granted."""
     evidence.deadline = time.monotonic() + SECONDS / 2
     relaxed = evidence.relaxed()
+    known = _in_loops(evidence, relaxed)
+    if known:
+        return known
     signed: list[Signed] = []
     for module in SIGNED:
         list(_tested(relaxed, _proposed(module, relaxed), signed))
@@ -109,6 +127,22 @@ def _pairs(evidence: Evidence) -> list[Candidate]:
         if second:
             return _both(first, second[0])
     return _loop_and_factor(evidence)
+
+
+def _in_loops(evidence: Evidence, relaxed: Evidence) -> list[Candidate]:
+    """Returns two mistakes that are made each time a line runs, or one that is and one beside it."""
+    proposed = [hypothesis for module in LOOPS for hypothesis in _proposed(module, relaxed) if hypothesis.change]
+    if not proposed:
+        return []
+    proposed += together.beside(relaxed)
+    end = time.monotonic() + SECONDS / 3  # The rest is for other pairs.
+    for first, second in together.pairs(evidence, proposed):
+        if time.monotonic() > end:
+            break
+        found = together.result(evidence, first, second)
+        if evidence.reproduces(found):
+            return _both(first, Candidate(second, evidence.residual(found)))
+    return []
 
 
 def _loop_and_factor(evidence: Evidence) -> list[Candidate]:

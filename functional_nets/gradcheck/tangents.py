@@ -12,6 +12,7 @@ import numpy as np
 
 from functional_nets.backprop.rules import RULES
 from functional_nets.gradcheck.program import Node, Program, Values, compute, is_real
+from functional_nets.gradcheck.shifts import SHIFT
 
 LINEAR = {
     "reshape", "squeeze", "expand_dims", "transpose", "rev", "broadcast_in_dim", "tile", "concatenate", "split",
@@ -27,7 +28,7 @@ NOT_ELEMENTWISE = {
 }  # fmt: skip
 """What may give an array of the shape of its input, of which each element depends on several."""
 
-CONSTANT = {"stop_gradient", "sign", "floor", "ceil", "round"}
+CONSTANT = {"stop_gradient", "sign", "floor", "ceil", "round", SHIFT}
 
 
 def tangents(program: Program, directions: Mapping[int, Any]) -> dict[int, Any]:

@@ -44,8 +44,10 @@ def pytest_generate_tests(metafunc):
 
 @functools.cache
 def compiled(loss_fn):
-    # The tests spend their time compiling, not running.
-    quickly = {"xla_backend_optimization_level": 0}
+    # The tests spend their time compiling, not running. Without any optimisation, though, XLA's gradient of a maximum
+    # over windows, as jaxlib 0.10.1 has it, differs from that of every other level, and from finite differences.
+    pools = loss_fn.__module__.endswith("loop_convnet")
+    quickly = {"xla_backend_optimization_level": int(pools)}
     return jax.jit(jax.value_and_grad(loss_fn), compiler_options=quickly)
 
 

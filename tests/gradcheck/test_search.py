@@ -1,13 +1,12 @@
 """The search finds mistakes that no list holds: numbers and arrays are solved for, and two mistakes are told apart."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from functional_nets.gradcheck import check, search
+from tests.gradcheck.causes import found, line_of
 
 RANDOM = np.random.default_rng(5)
 X, T = RANDOM.normal(size=(6, 4)), RANDOM.normal(size=(6, 3))
@@ -18,21 +17,6 @@ WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0, 0.7, 1.3])
 @pytest.fixture(autouse=True)
 def raise_errors_of_the_search(monkeypatch):
     monkeypatch.setattr(search, "STRICT", True)
-
-
-def line_of(function, text):
-    lines, first = inspect.getsourcelines(function)
-    (number,) = [number for number, line in enumerate(lines, first) if text in line]
-    return number
-
-
-def found(loss_fn, params, *args, manual):
-    """The first cause, as (mistake, line of the loss's source that it points at)."""
-    report = check(loss_fn, params, *args, manual=manual)
-    assert not report.ok
-    assert report.causes, str(report)
-    assert report.causes[0].residual < 1e-8
-    return report.causes[0]
 
 
 def weighted_loss(params, x, t, weights):

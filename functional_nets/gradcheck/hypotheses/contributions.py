@@ -3,7 +3,8 @@
 The weights are solved for, all at once: two terms that are wrong in different ways are found as easily as one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,13 +77,26 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypo
     wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
     if len(wrong) < 2 or not all(plain for _, plain in weights):
         return
+    if what == "term" and len(set(weights)) == 1:
+        return  # A factor of the whole sum, and known as such.
     delta: dict[int, Any] = {}
     for (weight, _), term in zip(weights, terms, strict=True):
         if weight != 1:
             delta[term.number] = delta.get(term.number, 0) + (weight - 1) * term.part
     first = min(wrong, key=lambda i: (weights[i][0] != 0, i))
-    kind, text, cost = _described([weights[i][0] for i in range(len(weights))], what, weights[first][0])
-    yield Hypothesis(kind, terms[first].position, text, cost, delta)
+    kind, text, cost = _described([weight for weight, _ in weights], what, weights[first][0])
+    position = terms[first].position
+    if what == "use" and not any(weight for weight, _ in weights):
+        # Nothing is wrong with the uses: what makes the value is passed over.
+        position, cost = evidence.made.get(terms[0].number, position), 0.5
+        text = "no gradient goes back from this value: if another one has overwritten it, add the two (+=)"
+    yield Hypothesis(kind, position, text, cost, delta, _pulled(evidence, delta, terms))
+
+
+def _pulled(evidence: Evidence, delta: dict[int, Any], terms: list[Term]) -> Callable[[], list[Any]]:
+    """The gradient after the change, wherever the blame is put."""
+    below = max(evidence.made.get(term.number, -1) for term in terms) + 1
+    return partial(evidence.pulled, delta, below)
 
 
 def _described(weights: list[float], what: str, first: float) -> tuple[str, str, float]:

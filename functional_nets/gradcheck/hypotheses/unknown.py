@@ -12,10 +12,13 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import repeated
+from functional_nets.gradcheck.hypotheses.rules.log_sum_exp import log_sum_exps
+from functional_nets.gradcheck.hypotheses.rules.normalisers import recognised
 from functional_nets.gradcheck.program import entries
 
 LARGEST = 72  # Elements of a cotangent that is solved for; each costs a backward pass.
 LINEAR = {"reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "broadcast_in_dim", "add"}
+SUMS = {"sub", "neg"}
 KINDS = {
     "mul": "wrong_operand", "div": "wrong_operand", "dot_general": "wrong_operand", "reduce_sum": "wrong_reduction",
     "conv_general_dilated": "wrong_operand", "select_n": "wrong_mask", "max": "wrong_mask", "relu": "wrong_mask",
@@ -24,23 +27,29 @@ KINDS = {
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
-    """Yields the operation whose input's cotangent must be another, and whose output's need not be."""
-    solved: dict[int, Any] = {}
+    """Yields the operations whose input's cotangent must be another, and whose output's need not be."""
     again = repeated(evidence)
-    for position in reversed(evidence.active):
-        node = evidence.program.nodes[position]
-        for number in node.inputs:
-            if (
-                position in again
-                or number in solved
-                or number not in evidence.cotangents
-                or number in evidence.program.leaves
-            ):
-                continue
+    active = [p for p in reversed(evidence.active) if p not in again]
+    numbers = dict.fromkeys(n for p in active for n in evidence.program.nodes[p].inputs)
+    solved: dict[int, Any] = {}
+    for number in numbers:
+        if number in evidence.cotangents and number not in evidence.program.leaves:
             solved[number] = _cotangent(evidence, number)
-            explained = any(solved.get(output) is not None for output in node.outputs)
-            if solved[number] is not None and not explained and node.op not in LINEAR:
+    explained = {number for number, found in solved.items() if found is not None}
+    for number in (n for n in numbers if n in explained):
+        nodes = {p: evidence.program.nodes[p] for p, _ in evidence.uses.get(number, [])}
+        # Of several uses, one may be known to go wrong further on: the others are right then.
+        if any(explained.intersection(node.outputs) for node in nodes.values()):
+            continue
+        for position, node in nodes.items():
+            if node.op not in LINEAR:
                 yield _named(evidence, position, number, solved[number])
+        made = evidence.made.get(number)
+        if made is not None and any(node.op in (*LINEAR, *SUMS) for node in nodes.values()):
+            # There is nothing to get wrong in a sum: rather in what makes its term.
+            before = evidence.program.nodes[made]
+            for source in explained.intersection(before.inputs) if before.op in KINDS else ():
+                yield _named(evidence, made, source, solved[source])
 
 
 def _cotangent(evidence: Evidence, number: int) -> Any:
@@ -72,6 +81,12 @@ def _cotangent(evidence: Evidence, number: int) -> Any:
     return g + found.reshape(g.shape) if off <= room else None
 
 
+def _softmaxes(evidence: Evidence) -> set[int]:
+    """The sums of softmaxes and the like, which are one function to whoever writes their gradient."""
+    sums = {found.position for found in recognised(evidence)}
+    return sums | {found.position for found in log_sum_exps(evidence)}
+
+
 def _flat(evidence: Evidence, found: Any, right: Any, leaves: list[int]) -> Any:
     return np.concatenate([np.ravel(found[leaf] - right[leaf]) / evidence.scales[leaf] for leaf in leaves])
 
@@ -80,7 +95,7 @@ def _named(evidence: Evidence, position: int, number: int, found: Any) -> Hypoth
     program = evidence.program
     node = program.nodes[position]
     g = evidence.cotangents[number]
-    kind = KINDS.get(node.op, "wrong_derivative")
+    kind = "wrong_derivative" if position in _softmaxes(evidence) else KINDS.get(node.op, "wrong_derivative")
     text = "this operation's backward is not its rule: the gradient of its input should start with {}, and is {}"
     bound = np.max(np.abs(found))
     with np.errstate(all="ignore"):
@@ -91,4 +106,5 @@ def _named(evidence: Evidence, position: int, number: int, found: Any) -> Hypoth
     elif ratio.size and len(np.unique(np.abs(ratio))) == 2 and np.any(ratio == 0) and whole is not None:
         kind = "wrong_mask"
     shown = [", ".join(f"{each:.4g}" for each in np.ravel(array)[:3]) for array in (g, found)]
-    return Hypothesis(kind, position, text.format(*shown), 3.0, {number: found - g})
+    cost = 3.2 if node.op in SUMS else 3.0
+    return Hypothesis(kind, position, text.format(*shown), cost, {number: found - g})

@@ -3,23 +3,18 @@
 Mistakes that are made at each step compound, so most of these hypotheses have no quick projection: each costs a walk.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.mistakes import EVERYWHERE, MISTAKES, recognised
-from functional_nets.equations import Location
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.hypothesis import Change, Entry, Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import groups
-from functional_nets.gradcheck.hypotheses.rules.functions import regions, slope
 from functional_nets.gradcheck.hypotheses.rules.places import reader
-from functional_nets.gradcheck.program import Foreign, Node, Values, entries, gradient, walk
+from functional_nets.gradcheck.program import Node, Values, entries
 
-Entry = Callable[[Node, Any, Values], tuple[Any, ...]]
 CLIPPED = {"tanh", "logistic", "relu", "max", "dot_general", "add"}
 FACTORS = ((0.0, "missing_term", 0.8), (-1.0, "sign", 1.2), (2.0, "scale", 1.4), (0.5, "scale", 1.5))
 BOUNDS = (1, 5, 0.1, 0.5, 0.01, 0.05, 0.2, 0.3, 2, 0.02, 0.03, 0.25, 0.15, 0.001, 0.005, 10, 3)
@@ -31,20 +26,13 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     for runs in together:
         yield from _factors(evidence, runs.positions)
     yield from _left_out(evidence, [runs.positions for runs in together])
-    yield from _functions(evidence)
     for runs in together:
         yield from _upstream(evidence, runs.positions)
 
 
-def everywhere(evidence: Evidence, overrides: Mapping[int, Entry], kind: str, text: str, cost: float) -> Hypothesis:
+def everywhere(overrides: Mapping[int, Entry], kind: str, text: str, cost: float) -> Hypothesis:
     """Returns the hypothesis that some operations' rules are others."""
-
-    def make() -> list[Any]:
-        with np.errstate(all="ignore"):
-            cotangents = walk(evidence.program, evidence.active, override=overrides)
-        return gradient(evidence.program, cotangents)
-
-    return Hypothesis(kind, min(overrides), text, cost, None, make)
+    return Hypothesis(kind, min(overrides), text, cost, change=Change(overrides))
 
 
 def _factors(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
@@ -74,8 +62,8 @@ def _factors(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
                     if factor == 0
                     else f"the gradient is multiplied by {factor:g}"
                 )
-                scaled = dict.fromkeys(known, _scaled(place, factor))
-                found = everywhere(evidence, scaled, kind, f"{text}, {when}", cost + more)
+                changed = dict.fromkeys(known, scaled(place, factor))
+                found = everywhere(changed, kind, f"{text}, {when}", cost + more)
                 if kind in ("sign", "scale"):
                     found = found._replace(position=reader(evidence, known[-1]))
                 if factor == 0 and len(some) == count - 1:
@@ -83,7 +71,7 @@ def _factors(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
                 yield found
         for factor in _own_factors(evidence, positions[-1]):
             text = f"the gradient is {factor:.6g} times what it should be, each time this line runs"
-            yield everywhere(evidence, dict.fromkeys(positions, _scaled(place, factor)), "scale", text, 1.0)
+            yield everywhere(dict.fromkeys(positions, scaled(place, factor)), "scale", text, 1.0)
 
 
 def _own_factors(evidence: Evidence, position: int) -> list[float]:
@@ -105,14 +93,16 @@ def _left_out(evidence: Evidence, together: list[list[int]]) -> Iterator[Hypothe
         if longest > 2 and cut:
             text = f"the {name} step of this loop is left out: does the backward loop run as often as the forward one?"
             silent = dict.fromkeys(cut, _nothing)
-            yield everywhere(evidence, silent, "missing_term", text, 0.7)
+            yield everywhere(silent, "missing_term", text, 0.7)
 
 
 def _nothing(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
     return (None,) * len(node.inputs)
 
 
-def _scaled(place: int, factor: float) -> Entry:
+def scaled(place: int, factor: float) -> Entry:
+    """Returns the rule of a node with the contribution of one operand times a constant."""
+
     def entry(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
         found = list(entries(node, g, values))
         if found[place] is not None:
@@ -133,25 +123,25 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
     if len(node.outputs) > 1:
         return
     when = ", each time this line runs"
-    yield everywhere(evidence, with_g(np.ones_like), "upstream", "the upstream gradient is ignored" + when, 1.4)
-    yield everywhere(evidence, with_g(np.sign), "upstream", "only the upstream gradient's sign is used" + when, 2.0)
+    yield everywhere(with_g(np.ones_like), "upstream", "the upstream gradient is ignored" + when, 1.4)
+    yield everywhere(with_g(np.sign), "upstream", "only the upstream gradient's sign is used" + when, 2.0)
     text = "the last step's upstream gradient is added at every step: only the last one has it" + when
     upstream = [np.asarray(evidence.cotangents_of(p)) for p in positions]
     if len({g.shape for g in upstream}) == 1:
         added = with_g(lambda g: g + upstream[-1])
         del added[positions[-1]]
-        yield everywhere(evidence, added, "extra_term", text, 1.5)
+        yield everywhere(added, "extra_term", text, 1.5)
     largest = max(float(np.max(np.abs(g), initial=0.0)) for g in upstream)
     for bound in BOUNDS if node.op in CLIPPED else ():
         if bound >= largest:
             continue
         text = f"the upstream gradient is clipped to [-{bound}, {bound}]" + when
         clip = partial(np.clip, a_min=-bound, a_max=bound)
-        yield everywhere(evidence, with_g(clip), "upstream", text, 1.8)
-        yield everywhere(evidence, with_g(clip, positions[:-1]), "upstream", text + " but the last", 1.85)
+        yield everywhere(with_g(clip), "upstream", text, 1.8)
+        yield everywhere(with_g(clip, positions[:-1]), "upstream", text + " but the last", 1.85)
         if node.op == "dot_general":
             text = f"the gradient is clipped to [-{bound}, {bound}] on its way to the step before" + when
-            yield everywhere(evidence, dict.fromkeys(positions, _clipped(bound)), "upstream", text, 1.8)
+            yield everywhere(dict.fromkeys(positions, _clipped(bound)), "upstream", text, 1.8)
 
 
 def _clipped(bound: float) -> Entry:
@@ -160,53 +150,3 @@ def _clipped(bound: float) -> Entry:
         return (None if first is None else np.clip(first, -bound, bound), *others)
 
     return entry
-
-
-def _functions(evidence: Evidence) -> Iterator[Hypothesis]:
-    """A wrong derivative of the same function, whatever it is made of, at each of its runs."""
-    found: dict[tuple[Location | None, tuple[str, ...]], list[Any]] = defaultdict(list)
-    program = evidence.program
-    for inside, x, y in regions(evidence):
-        last = program.nodes[inside[0]]
-        ops = tuple(program.nodes[p].op for p in inside)
-        if last.where is not None and all(program.nodes[p].where == last.where for p in inside):
-            found[last.where, ops].append((inside, x, y))
-            found[None, ops].append((inside, x, y))
-    for (where, ops), runs in found.items():
-        on_one_line = where is None and any(len(found[key]) == len(runs) for key in found if key[0] and key[1] == ops)
-        if len(runs) < 2 or on_one_line:
-            continue
-        slopes = [slope(evidence, inside, x, y) for inside, x, y in runs]
-        if all(np.ptp(d) == 0 for d in slopes if np.size(d)):
-            continue
-        _, x, y = runs[0]
-        names = recognised(program.values[y], program.values[x], slopes[0])
-        for mistake in MISTAKES:
-            if mistake.function in (*names, EVERYWHERE):
-                cost = 0.35 if mistake.function != EVERYWHERE else 1.1 + mistake.rarity
-                make = _replaced(evidence, runs, slopes, mistake.formula)
-                often = "each time this line runs" if where else "wherever there is such a function"
-                text = f"{mistake.text}, {often}"
-                yield Hypothesis(mistake.kind, runs[0][0][0], text, cost + (0.0 if where else 0.1), None, make)
-
-
-def _replaced(evidence: Evidence, runs: list[Any], slopes: list[Any], formula: Any) -> Callable[[], list[Any]]:
-    """Returns the gradient with each run's operations replaced by one whose pullback is the formula."""
-
-    def make() -> list[Any]:
-        program = evidence.program
-        nodes = list(program.nodes)
-        dropped: set[int] = set()
-        for (inside, x, y), d in zip(runs, slopes, strict=True):
-            dropped.update(inside[1:])
-
-            def pullback(g: Any, fx: Any, y: int = y, d: Any = d) -> tuple[Any, ...]:
-                with np.errstate(all="ignore"):
-                    return (formula(g, program.values[y], fx, d),)
-
-            foreign = Foreign(lambda fx: fx, pullback)
-            nodes[inside[0]] = Node("a function", (x,), (y,), {}, None, foreign)
-        active = [p for p in evidence.active if p not in dropped]
-        return gradient(program, walk(program._replace(nodes=tuple(nodes)), active))
-
-    return make

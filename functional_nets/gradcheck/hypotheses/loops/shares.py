@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.loops.repeated import Entry, everywhere
+from functional_nets.gradcheck.hypotheses.hypothesis import Entry, Hypothesis
+from functional_nets.gradcheck.hypotheses.loops.repeated import everywhere
 from functional_nets.gradcheck.hypotheses.loops.runs import Runs, groups
+from functional_nets.gradcheck.hypotheses.rules.places import reader
 from functional_nets.gradcheck.program import Node, Values, entries
+
+MOST_PARTS = 6  # Of which some may be assigned and others added.
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
@@ -35,7 +38,7 @@ def _reordered(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]
         if order != tuple(range(count)):
             text = f"the parts of this split come back in the order {order}: put them where they were"
             turned = dict.fromkeys(positions, _in_order(order))
-            yield everywhere(evidence, turned, "permuted", text, 1.0)
+            yield everywhere(turned, "permuted", text, 1.0)
 
 
 def _subsets(evidence: Evidence, together: list[Runs]) -> Iterator[Hypothesis]:
@@ -58,7 +61,7 @@ def _subsets(evidence: Evidence, together: list[Runs]) -> Iterator[Hypothesis]:
                 kind, text = "overwritten", "of this value's {} uses in each step only {} is counted: add them up (+=)"
                 text = text.format(len(places), "one" if size == len(places) - 1 else len(places) - size)
                 kept = [runs for runs, place in places if (runs, place) not in dropped]
-                yield everywhere(evidence, zeros, kind, text, 0.9)._replace(position=kept[0].positions[-1])
+                yield everywhere(zeros, kind, text, 0.9)._replace(position=kept[0].positions[-1])
 
 
 def _without(places: frozenset[int]) -> Entry:
@@ -82,11 +85,11 @@ def _slices(evidence: Evidence, together: list[Runs]) -> Iterator[Hypothesis]:
             if order != tuple(range(len(order))):
                 overrides = {p: entry for parts in runs for p, entry in _exchanged(nodes, parts, order).items()}
                 text = f"the parts of this value come back in the order {order}: put them where they were"
-                yield everywhere(evidence, overrides, "permuted", text, 0.95)
+                yield everywhere(overrides, "permuted", text, 0.95)
                 makers = {evidence.made.get(nodes[parts[0]].inputs[0], -1): parts for parts in runs}
                 if min(makers) in evidence.active:
                     blocks = {p: _blocks([nodes[i].params for i in parts], order) for p, parts in makers.items()}
-                    found = everywhere(evidence, blocks, "permuted", text, 1.0)
+                    found = everywhere(blocks, "permuted", text, 1.0)
                     yield found._replace(position=min(parts[0] for parts in runs))
 
 
@@ -139,7 +142,7 @@ def _shared(evidence: Evidence) -> Iterator[Hypothesis]:
             continue
         parts = [np.asarray(evidence.entries(position)[place]) for position, place in sorted(uses)]
         total = np.sum(parts, axis=0)
-        first = min(uses)[0]
+        first = _line(evidence, min(uses)[0])
         if len(uses) > 2:
             text = "this value is used {} times, and its gradient keeps only {} contribution: add them (+=)"
             for index, part in enumerate(parts[1:-1], 2):
@@ -149,7 +152,8 @@ def _shared(evidence: Evidence) -> Iterator[Hypothesis]:
             for part, which, cost in ((parts[0], "the last", 0.45), (parts[-1], "the first", 0.55)):
                 words = text.format(len(uses), which)
                 yield Hypothesis("overwritten", first, words, cost, {number: part - total})
-            supports = [_support(evidence, position, place) for position, place in sorted(uses)]
+        supports = [_support(evidence, position, place) for position, place in sorted(uses)]
+        if len(uses) > 2 or not any(np.all(support) for support in supports):
             yield from _assigned(number, first, parts, supports, total)
         text = f"the {len(uses)} contributions to this value's gradient are averaged: add them"
         yield Hypothesis("wrong_reduction", first, text, 0.8, {number: total / len(uses) - total})
@@ -175,6 +179,18 @@ def _assigned_each_step(evidence: Evidence) -> Iterator[Hypothesis]:
         yield Hypothesis("overwritten", first, text, cost, delta, partial(evidence.pulled, delta, 0))
 
 
+def _line(evidence: Evidence, position: int) -> int:
+    """Where a person looks for a value's use: not in a helper that cuts arrays into windows, but where it is called."""
+    nodes = evidence.program.nodes
+    here, later = nodes[position], reader(evidence, position)
+    others = [
+        p for p, n in enumerate(nodes)
+        if n.where == here.where and n.op == here.op and n.inputs and n.inputs[0] != here.inputs[0]
+    ]  # fmt: skip
+    helps = any(nodes[reader(evidence, p)].where != nodes[later].where for p in others)
+    return later if helps else position
+
+
 def _support(evidence: Evidence, position: int, place: int) -> Any:
     """The elements of an operand that an operation reads."""
     g = np.ones_like(evidence.cotangents_of(position))
@@ -184,11 +200,25 @@ def _support(evidence: Evidence, position: int, place: int) -> Any:
 def _assigned(
     number: int, first: int, parts: Sequence[Any], supports: Sequence[Any], total: Any
 ) -> Iterator[Hypothesis]:
-    """Slices of a value whose gradients are assigned (=) where they overlap."""
+    """Slices of a value whose gradients are assigned (=) where they overlap: all of them, or two or three."""
+    text = "the parts of this value overlap, and their gradients overwrite each other: add them (+=)"
     pairs = list(zip(parts, supports, strict=True))
     for order, cost in ((pairs, 0.5), (pairs[::-1], 0.55)):
-        kept = np.zeros_like(total)
-        for part, support in order:
-            kept = np.where(support, part, kept)
-        text = "the parts of this value overlap, and their gradients overwrite each other: add them (+=)"
-        yield Hypothesis("overwritten", first, text, cost, {number: kept - total})
+        yield Hypothesis("overwritten", first, text, cost, {number: _last(order, total) - total})
+    if len(pairs) > MOST_PARTS:
+        return
+    for count in (2, 3):
+        for some in itertools.permutations(range(len(pairs)), count):
+            order = [pairs[i] for i in some]
+            added = sum(part for part, _ in order)
+            change = _last(order, total) - added
+            if np.any(change):
+                yield Hypothesis("overwritten", first, text, 0.6 + 0.05 * count, {number: change})
+
+
+def _last(order: Sequence[tuple[Any, Any]], total: Any) -> Any:
+    """What is left of parts that are assigned one after the other."""
+    kept = np.zeros_like(total)
+    for part, support in order:
+        kept = np.where(support, part, kept)
+    return kept

@@ -11,8 +11,8 @@ import numpy as np
 
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
-from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.loops.repeated import Entry, everywhere
+from functional_nets.gradcheck.hypotheses.hypothesis import Entry, Hypothesis
+from functional_nets.gradcheck.hypotheses.loops.repeated import everywhere
 from functional_nets.gradcheck.hypotheses.loops.runs import Runs, groups, initial, neighbour, slots
 from functional_nets.gradcheck.program import Node, Values, entries, gradient, is_real, walk
 
@@ -27,7 +27,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     known = slots(evidence)
     start = initial(evidence)
     for runs in together:
-        yield from _turned(evidence, runs)
+        yield from turned(evidence, runs)
     for runs in together:
         node = evidence.program.nodes[runs.positions[-1]]
         if node.op in KEEPERS and node.op in RULES:
@@ -35,8 +35,8 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     yield from _buffers(evidence, known)
 
 
-def _turned(evidence: Evidence, runs: Runs) -> Iterator[Hypothesis]:
-    """A factor transposed, left out, or each in place of the other."""
+def turned(evidence: Evidence, runs: Runs) -> Iterator[Hypothesis]:
+    """Yields a factor transposed, left out, or each in place of the other."""
     values = evidence.program.values
     node = evidence.program.nodes[runs.positions[-1]]
     if node.op not in KEEPERS or node.op not in RULES:
@@ -44,7 +44,7 @@ def _turned(evidence: Evidence, runs: Runs) -> Iterator[Hypothesis]:
 
     def at_each(entry: Entry, kind: str, text: str, cost: float) -> Hypothesis:
         overrides = dict.fromkeys(runs.positions, entry)
-        return everywhere(evidence, overrides, kind, text + ", each time this line runs", cost)
+        return everywhere(overrides, kind, text + ", each time this line runs", cost)
 
     for place, number in enumerate(node.inputs):
         value = values[number]
@@ -139,7 +139,7 @@ def _with_others(
         direct = _direct(evidence, overrides, 1 - place)
         # What reaches a parameter goes no further: nothing compounds, and the projections hold.
         return Hypothesis(kind, min(runs.positions), text, 1.3, direct)
-    return everywhere(evidence, overrides, kind, text, 1.3)
+    return everywhere(overrides, kind, text, 1.3)
 
 
 def _direct(evidence: Evidence, overrides: dict[int, Entry], place: int) -> dict[int, Any]:

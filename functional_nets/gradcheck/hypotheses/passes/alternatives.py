@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from functional_nets.backprop.special import erf
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.activations import ACTIVATIONS, names_of
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import repeated
 from functional_nets.gradcheck.hypotheses.rules.functions import is_curved, regions, slope
@@ -42,57 +42,6 @@ def replaced(
         return gradient(changed, walk(changed, evidence.active, values=values))
 
 
-def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def _gelu(x: Any) -> Any:
-    return 0.5 * x * (1 + erf(x / np.sqrt(2)))
-
-
-def _gelu_slope(x: Any) -> Any:
-    return 0.5 * (1 + erf(x / np.sqrt(2))) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
-
-
-def _inner(x: Any) -> Any:
-    return np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
-
-
-def _gelu_tanh(x: Any) -> Any:
-    return 0.5 * x * (1 + _inner(x))
-
-
-def _gelu_tanh_slope(x: Any) -> Any:
-    t = _inner(x)
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x * x)
-
-
-ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * (1 - _sigmoid(x))),
-    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
-    "ReLU": (lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0),
-    "leaky ReLU of slope 0.01": (lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, 1.0, 0.01)),
-    "leaky ReLU of slope 0.2": (lambda x: np.where(x > 0, x, 0.2 * x), lambda x: np.where(x > 0, 1.0, 0.2)),
-    "ELU": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, 1.0, np.exp(x))),
-    "softplus": (lambda x: np.logaddexp(x, 0), _sigmoid),
-    "GELU (exact)": (_gelu, _gelu_slope),
-    "GELU (tanh)": (_gelu_tanh, _gelu_tanh_slope),
-    "GELU (x·sigmoid(1.702 x))": (
-        lambda x: x * _sigmoid(1.702 * x),
-        lambda x: _sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - _sigmoid(1.702 * x))),
-    ),
-    "SiLU": (lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))),
-    "softsign": (lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
-    "abs": (np.abs, np.sign),
-    "square": (np.square, lambda x: 2 * x),
-    "exp": (np.exp, np.exp),
-    "log(1 + x)": (np.log1p, lambda x: 1 / (1 + x)),
-    "sin": (np.sin, np.cos),
-    "cos": (np.cos, lambda x: -np.sin(x)),
-    "the identity": (lambda x: x, np.ones_like),
-}  # fmt: skip
-
-
 def _activations(evidence: Evidence, again: set[int]) -> Iterator[Hypothesis]:
     """Another activation's derivative, or the gradient of a pass with another activation."""
     wrong = frozenset(evidence.wrong)
@@ -102,7 +51,7 @@ def _activations(evidence: Evidence, again: set[int]) -> Iterator[Hypothesis]:
             continue
         if not any(is_curved(evidence, position) for position in inside):
             continue
-        names = [name for name, (value, _) in ACTIVATIONS.items() if _same(value, values[x], values[y])]
+        names = names_of(values[x], values[y])
         if not names:
             continue
         d = slope(evidence, inside, x, y)
@@ -121,11 +70,6 @@ def _activations(evidence: Evidence, again: set[int]) -> Iterator[Hypothesis]:
             text = f"this gradient belongs to a forward pass with {name} where the loss has {names[0]}"
             make = partial(replaced, evidence, inside[0], x, y, value, derivative)
             yield Hypothesis("wrong_derivative", inside[0], text, 1.2, None, make)
-
-
-def _same(value: Callable[[Any], Any], x: Any, y: Any) -> bool:
-    with np.errstate(all="ignore"):
-        return bool(np.allclose(value(x), y, rtol=1e-9, atol=1e-12))
 
 
 def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:

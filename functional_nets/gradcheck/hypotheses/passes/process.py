@@ -50,6 +50,7 @@ def _after_update(evidence: Evidence) -> Iterator[Hypothesis]:
             yield moved(step, by, f"the parameters {sign} an update with learning rate {abs(step):.6g}")
 
 
+PICKS = {"gather", "take", "slice", "dynamic_slice"}
 VIEWS = {"gather", "take", "slice", "dynamic_slice", "transpose", "reshape", "squeeze", "expand_dims", "split", "rev"}
 
 
@@ -166,10 +167,21 @@ def _with(evidence: Evidence, number: int, value: Any) -> Callable[[], list[Any]
 
 def _reader(evidence: Evidence, number: int) -> int | None:
     """Returns the first operation that reads an argument, through operations that lead to the loss."""
+    nodes = evidence.program.nodes
+    uses = [position for position, node in enumerate(nodes) if number in node.inputs]
+    if uses and _is_table(evidence, number) and all(nodes[position].op in PICKS for position in uses):
+        return uses[0]
     reached = {number}
-    for position, node in enumerate(evidence.program.nodes):
+    active = set(evidence.active)
+    for position, node in enumerate(nodes):
         if not reached.isdisjoint(node.inputs):
-            if position in set(evidence.active):
+            if position in active:
                 return position
             reached.update(node.outputs)
     return None
+
+
+def _is_table(evidence: Evidence, number: int) -> bool:
+    """Whether an argument is a row of numbers, such as class weights, from which a line picks one at a time."""
+    value = evidence.program.values[number]
+    return is_real(value) and np.ndim(value) == 1

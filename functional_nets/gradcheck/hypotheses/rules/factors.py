@@ -19,6 +19,7 @@ from functional_nets.gradcheck.hypotheses.rules.reductions import stretched_axes
 from functional_nets.gradcheck.program import Node, is_real
 
 REDUCTIONS = {"broadcast_in_dim", "reduce_sum", "reduce_window_sum"}
+COMMON = (0.0, -1.0, 2.0, 0.5)
 POOLING = {"reduce_window_sum", "reduce_window_max", "reduce_max"}
 
 
@@ -37,14 +38,15 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
 def fitted(evidence: Evidence, contribution: dict[int, Any]) -> list[float]:
     """Returns the c for which c times the contribution, in place of it, gives the gradient given.
 
-    Where several mistakes are looked for, there may be another c for each leaf that this one alone explains.
+    Where several mistakes are looked for, there may be another c for each leaf that this one alone explains, and none
+    need fit: the common ones are given.
     """
     signature = evidence.signature(contribution)
     size = np.vdot(signature, signature)
     if not size > 0 or not np.isfinite(size):
         return []
     if not evidence.strict:
-        return _by_leaf(evidence, signature)
+        return [*_by_leaf(evidence, signature), *COMMON]
     change = float(np.vdot(signature, evidence.target) / size)
     return [1 + change] if evidence.matches(change * signature) else []
 
@@ -124,7 +126,10 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         cost = 0.2
     elif _constant_factor(evidence, node) and _trunk(evidence, node):
         cost = 0.9 if natural else 2.9
-    elif _squares(node) and (close(rounded, 2) or close(rounded, 0.5)):
+    elif (power := _power(evidence, node)) and any(close(rounded, f) for f in (1 / power, -1 / power)):
+        text = f"the power rule has the exponent in front, {power:g}·x^{power - 1:g}; here it is missing"
+        return hypothesis("wrong_derivative" if rounded < 0 else "scale", text, 0.35)
+    elif _squares(evidence, node) and (close(rounded, 2) or close(rounded, 0.5)):
         cost = 0.4
     elif node.op in REDUCTIONS and reduced > 1 and (close(rounded, reduced) or close(rounded, 1 / reduced)):
         cost = 0.6
@@ -243,12 +248,18 @@ def _inside_choice(evidence: Evidence, position: int) -> bool:
     return choice.op in ("max", "min")
 
 
-def _squares(node: Node) -> bool:
-    return (
-        node.op == "square"
-        or (node.op == "integer_pow" and node.params.get("y") == 2)
-        or (node.op == "mul" and node.inputs[0] == node.inputs[1])
-    )
+def _squares(evidence: Evidence, node: Node) -> bool:
+    return _power(evidence, node) == 2 or (node.op == "mul" and node.inputs[0] == node.inputs[1])
+
+
+def _power(evidence: Evidence, node: Node) -> float:
+    """Returns the exponent of a power, 0 if a node is none or has another each time."""
+    if node.op == "integer_pow":
+        return float(node.params["y"])
+    exponent = evidence.program.values[node.inputs[1]] if node.op == "pow" else ()
+    if np.size(exponent) and np.ptp(exponent) == 0 and node.inputs[1] not in evidence.reach:
+        return float(np.real(exponent).flat[0])
+    return {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "cbrt": 1 / 3}.get(node.op, 0.0)
 
 
 def _reduced_size(evidence: Evidence, node: Node, place: int) -> int:

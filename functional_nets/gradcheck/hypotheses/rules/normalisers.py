@@ -3,23 +3,23 @@
 They are found by their values, however they are written: y is a softmax of x if its numbers are.
 """
 
-import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.evidence import Evidence, once
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.rules.row_functions import (
     NORMALISERS,
     Axes,
     Normaliser,
+    all_axes,
+    over,
     root_mean_square,
     standardiser,
 )
-from functional_nets.gradcheck.program import gradient, is_real, rerun, stretches, walk
+from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
 
 REACH = 26  # Operations between a normalisation's input and output.
 
@@ -50,65 +50,14 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         yield from _simplified(evidence, found)
         yield from _one_path(evidence, found)
         yield from _other_axes(evidence, found)
-    yield from _log_sum_exp(evidence)
 
 
-def _log_sum_exp(evidence: Evidence) -> Iterator[Hypothesis]:
-    """Log Σ exp x, whose gradient is g softmax(x)."""
-    program = evidence.program
-    producer = {n: p for p in evidence.active for n in program.nodes[p].outputs}
-    for position in evidence.active:
-        node = program.nodes[position]
-        if node.op != "reduce_sum" or node.inputs[0] not in producer:
-            continue
-        before = program.nodes[producer[node.inputs[0]]]
-        if before.op != "exp" or before.inputs[0] not in evidence.reach:
-            continue
-        shift = program.nodes[producer[before.inputs[0]]] if before.inputs[0] in producer else None
-        # Whoever writes log Σ exp subtracts the largest first; the gradient does not see it.
-        x = shift.inputs[0] if shift and shift.op == "sub" and shift.inputs[0] in evidence.reach else before.inputs[0]
-        if np.shape(program.values[x]) != np.shape(program.values[before.inputs[0]]):
-            continue
-        logits, total = program.values[x], program.values[node.outputs[0]]
-        axes = tuple(node.params["axes"])
-        g = np.expand_dims(np.asarray(evidence.cotangents_of(position)) * total, axes)
-        p = program.values[node.inputs[0]] / np.expand_dims(total, axes)
-        for wrong, words, kind in _for_softmax(evidence, x, logits, p, axes):
-            text = f"the gradient of log Σ exp x is the softmax of x; here it is {words}"
-            delta = {x: g * wrong - g * p}
-            below = next(q for q in evidence.active if x in program.nodes[q].inputs)
-            pulled = partial(evidence.pulled, delta, below)
-            yield Hypothesis(kind, position, text, 0.7, delta, pulled)
-
-
-def _for_softmax(evidence: Evidence, x: int, logits: Any, p: Any, axes: Axes) -> Iterator[tuple[Any, str, str]]:
-    """What people write where the gradient of log Σ exp has a softmax."""
-    count = float(np.prod([p.shape[a] for a in axes]))
-    yield (p == np.max(p, axis=axes, keepdims=True)) * 1.0, "1 for the largest and 0 for the others", "wrong_derivative"
-    yield np.ones_like(p), "1 for all", "wrong_derivative"
-    yield np.full_like(p, 1 / count), "the same share for all", "wrong_derivative"
-    yield p * (1 - p), "the softmax's own derivative, p(1 - p)", "wrong_derivative"
-    with np.errstate(all="ignore"):
-        yield np.exp(logits), "exp x, without the division by their sum", "wrong_derivative"
-        for other in _all_axes(p.ndim):
-            if other != axes:
-                e = np.exp(logits - np.max(logits))
-                turned = e / np.sum(e, axis=other, keepdims=True)
-                yield turned, f"the softmax over {_over(other, p.ndim)}", "wrong_axis"
-        made = evidence.made.get(x)
-        for number in evidence.program.nodes[made].inputs if made is not None else ():
-            term = evidence.program.values[number]
-            if is_real(term) and np.size(term) > 1 and stretches(np.shape(term), p.shape):
-                part = np.exp(np.broadcast_to(term, p.shape))
-                yield part, "exp of one of the terms that x is made of", "wrong_operand"
-                share = part / np.sum(part, axis=axes, keepdims=True)
-                yield share, "the softmax of one of the terms that x is made of", "wrong_operand"
-
-
-def recognised(evidence: Evidence) -> Iterator[Found]:
-    """Yields the normalisations of a program, each at its first reduction's line."""
+@once
+def recognised(evidence: Evidence) -> list[Found]:
+    """Returns the normalisations of a program, each at its first reduction's line."""
     program = evidence.program
     seen = set()
+    known: list[Found] = []
     for index, position in enumerate(evidence.active):
         node = program.nodes[position]
         if node.op != "reduce_sum" and node.op != "logistic":
@@ -124,7 +73,8 @@ def recognised(evidence: Evidence) -> Iterator[Found]:
                     match = _identified(program.values[x], program.values[y])
                     if match:
                         marks = _landmarks(evidence, position, later)
-                        yield Found(match[0], position, x, y, match[1], marks)
+                        known.append(Found(match[0], position, x, y, match[1], marks))
+    return known
 
 
 def _landmarks(evidence: Evidence, first: int, last: int) -> dict[str, int]:
@@ -152,7 +102,7 @@ def _identified(x: Any, y: Any) -> tuple[Normaliser, Axes] | None:
     if not is_real(x) or not np.size(x) or not np.all(np.isfinite(x)) or not np.all(np.isfinite(y)):
         return None
     with np.errstate(all="ignore"):
-        for axes in _all_axes(np.ndim(x)):
+        for axes in all_axes(np.ndim(x)):
             if np.prod([np.shape(x)[axis] for axis in axes]) < 2:
                 continue
             for normaliser in (*NORMALISERS, *_standardisers(x, y, axes)):
@@ -173,11 +123,6 @@ def _standardisers(x: Any, y: Any, axes: Axes) -> list[Normaliser]:
 
 def _mean_square(x: Any, axis: Axes) -> Any:
     return np.mean(x * x, axis=axis)
-
-
-def _all_axes(ndim: int) -> Iterator[Axes]:
-    for count in range(1, ndim + 1):
-        yield from itertools.combinations(range(ndim), count)
 
 
 def _simplified(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
@@ -218,11 +163,12 @@ def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
     y = values[found.y]
     with np.errstate(all="ignore"):
         right = normaliser.pullback(g, y, x, found.axes)
-        for axes in _all_axes(np.ndim(x)):
+        for axes in all_axes(np.ndim(x)):
             if axes == found.axes:
                 continue
-            over = _over(axes, np.ndim(x))
-            text = f"{normaliser.name} runs over {over}; it must run over {_over(found.axes, np.ndim(x))}"
+            text = (
+                f"{normaliser.name} runs over {over(axes, np.ndim(x))}; it must run over {over(found.axes, np.ndim(x))}"
+            )
             other = normaliser.value(x, axes)
             for wrong in (
                 normaliser.pullback(g, other, x, found.axes),
@@ -269,11 +215,3 @@ def _maker(evidence: Evidence, number: int) -> int:
 
 def _is_before(evidence: Evidence, number: int, x: int) -> bool:
     return number <= x or number in evidence.program.leaves
-
-
-def _over(axes: Axes, ndim: int) -> str:
-    if len(axes) == ndim and ndim > 1:
-        return "the whole array"
-    if ndim == 2:
-        return "each row" if axes == (1,) else "each column"
-    return "axis " + " and ".join(map(str, axes))

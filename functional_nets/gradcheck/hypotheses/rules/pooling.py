@@ -1,5 +1,6 @@
 """Pools that hand the gradient to the wrong elements of a window."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,12 +28,32 @@ def maximum(evidence: Evidence, position: int, node: Node) -> Found:
     yield "wrong_pooling", pool + "each of several that tie gets the whole", 0.6, whole * attained
     yield "wrong_pooling", pool + "the others get it", 0.9, whole * ~attained
     yield "wrong_pooling", pool + "it is multiplied by the value", 1.5, whole * attained * x
+    yield from _misread(g, x, axes, whole * attained, pool)
     least = x == np.min(x, axis=axes, keepdims=True)
     yield "wrong_pooling", pool + "the smallest element gets it", 1.0, whole * least
     for index, name in ((0, "first"), (-1, "last")):
         first = np.zeros(x.shape, bool)
         first[tuple(index if axis in axes else slice(None) for axis in range(x.ndim))] = True
         yield "wrong_pooling", pool + f"the {name} element gets it", 1.0, whole * first
+
+
+def _misread(g: Any, x: Any, axes: tuple[int, ...], right: Any, pool: str) -> Found:
+    """The windows of a reshaped array, rows and columns in them exchanged or taken for consecutive elements."""
+    for a, b in itertools.combinations(axes, 2):
+        if x.shape[a] == x.shape[b] > 1:
+            turned = np.swapaxes(right, a, b)
+            yield "wrong_pooling", pool + "row and column within the window are exchanged", 0.5, turned
+    if len(axes) < 2:
+        return
+    text = "a window is {} consecutive elements here: transpose after the reshape, so that each row is a window"
+    count = int(np.prod([x.shape[axis] for axis in axes]))
+    rows = np.reshape(x, (-1, count))
+    largest = rows == rows.max(axis=1, keepdims=True)
+    yield "wrong_pooling", text.format(count), 0.6, np.reshape(largest * np.reshape(g, (-1, 1)), x.shape)
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    windowed = np.transpose(right, (*kept, *axes))
+    text = "the windows are laid side by side without being transposed back: transpose before the last reshape"
+    yield "wrong_pooling", text, 0.6, np.reshape(windowed, x.shape)
 
 
 def windows(evidence: Evidence, position: int, node: Node) -> Found:

@@ -120,6 +120,9 @@ def _sum(evidence: Evidence, position: int, node: Node) -> Found:
             text = f"each element of a sum gets the gradient; here only the {name} does"
             yield "wrong_pooling", text, 0.9 if pools else 1.3, whole * corner
             yield "wrong_pooling", text, 0.9 if pools else 1.3, whole * corner * count
+        if pools:
+            text = "the gradient is repeated element by element: put each window's where the window is"
+            yield "wrong_pooling", text, 0.9, np.reshape(np.repeat(g, count), x.shape)
         largest = x == np.max(x, axis=axes, keepdims=True)
         text = "each element of an average gets its share of the gradient; here the largest does"
         yield "wrong_pooling", text, 1.2, whole * largest

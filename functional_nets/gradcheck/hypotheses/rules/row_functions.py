@@ -1,6 +1,7 @@
 """Softmax and other functions that tie the elements of a row together, with the Jacobians that people write."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,3 +185,18 @@ def root_mean_square(eps: float) -> Normaliser:
         ("root", "first", "root", "first", "root", "first", "first"),
         lambda g, y, x, other, axes: (g - y * mean(g * y, other)) / size(x, axes),
     )  # fmt: skip
+
+
+def all_axes(ndim: int) -> Iterator[Axes]:
+    """Yields every choice of axes."""
+    for count in range(1, ndim + 1):
+        yield from itertools.combinations(range(ndim), count)
+
+
+def over(axes: Axes, ndim: int) -> str:
+    """Returns words for what a normalisation over some axes ties together."""
+    if len(axes) == ndim and ndim > 1:
+        return "the whole array"
+    if ndim == 2:
+        return "each row" if axes == (1,) else "each column"
+    return "axis " + " and ".join(map(str, axes))

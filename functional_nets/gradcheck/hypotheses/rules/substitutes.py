@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.program import Node
 
+SOURCES = 6  # Operations, and values, that an array is followed back through.
 NEAREST = 24  # Arrays of the same shape that are tried in place of an operand.
 
 
@@ -54,6 +55,10 @@ def substitutes(
             for axes in ((0, 1), (2, 3)):
                 text = f"{name} is flipped in both directions, or not where it must be"
                 yield np.flip(value, axes), text, 0.8, "permuted"
+    if node.op in ("mul", "div", "dot_general"):
+        for array in written_over(evidence, own):
+            text = f"a gradient was written into the array of {name} before this gradient read it: keep a copy"
+            yield array, text, 1.15, "mutated"
     special = "scale" if node.op == "div" and place == 1 and own not in evidence.reach else None
     yield np.ones_like(value), f"the factor {name} is left out", 1.0, special
     if own in program.leaves:
@@ -76,6 +81,36 @@ def in_place(evidence: Evidence, number: int) -> set[int]:
         if not found.isdisjoint(node.inputs) and np.shape(program.values[node.outputs[0]]) == shape:
             found.add(node.outputs[0])
     return found - {number}
+
+
+def written_over(evidence: Evidence, number: int) -> Iterator[Any]:
+    """Yields the gradients that code which works in place leaves in a value's array.
+
+    They are that of the value itself, whole or in part, and those of the few values of its shape that it was made of.
+    """
+    program = evidence.program
+    shape = np.shape(program.values[number])
+    if number in program.leaves and evidence.given[program.leaves.index(number)] is not None:
+        yield evidence.given[program.leaves.index(number)]
+    uses = evidence.uses.get(number, [])
+    if 1 < len(uses) <= 4:
+        yield from (np.asarray(evidence.entries(position)[place]) for position, place in uses)
+    for source in sources(evidence, number):
+        g = evidence.cotangents.get(source)
+        if g is not None and np.shape(g) == shape:
+            yield np.asarray(g)
+
+
+def sources(evidence: Evidence, number: int) -> list[int]:
+    """Returns a value and the values of its shape that it is made of, through a few operations."""
+    program = evidence.program
+    shape = np.shape(program.values[number])
+    found, frontier = [number], [number]
+    for _ in range(SOURCES):
+        made = [evidence.made[n] for n in frontier if n in evidence.made]
+        frontier = [n for p in made for n in program.nodes[p].inputs if n in evidence.reach and n not in found]
+        found += dict.fromkeys(frontier)
+    return [n for n in found if np.shape(program.values[n]) == shape][:SOURCES]
 
 
 def near(evidence: Evidence, shape: tuple[int, ...], position: int) -> list[int]:

@@ -66,11 +66,17 @@ def _changed(evidence: Evidence, number: int, uses: list[tuple[int, int]]) -> It
         if delta:
             text = f"this value v was overwritten by {name} before it was used here: keep a copy of v"
             kind = "mutated"
-            if name in ("v²", "√v", "2 v", "v/2"):
+            if name in ("v²", "√v", "2 v", "v/2") and not (name == "v²" and _squared_backward(evidence, number)):
                 kind, text = "wrong_operand", f"where the value v belongs stands {name}: was it changed in place?"
             first = min(p for p, _ in products)
             pulled = partial(evidence.pulled, delta, max(p for p, _ in products))
             yield Hypothesis(kind, first, text, 1.75, delta, pulled)
+
+
+def _squared_backward(evidence: Evidence, number: int) -> bool:
+    """Whether a value's own derivative wants its square, as tanh's, 1 - v², does: code in place may leave that."""
+    made = evidence.made.get(number)
+    return made is not None and evidence.program.nodes[made].op == "tanh"
 
 
 def _others(evidence: Evidence, products: list[tuple[int, int]]) -> list[int]:
