@@ -211,7 +211,7 @@ def _row(now: Snapshot, per_epoch: int) -> Row:
     return {
         "epoch": -(-int(now.state.step) // per_epoch),
         "step": int(now.state.step),
-        "train_loss": float(finite.mean()) if finite.size else float("nan"),
+        "train_loss": float(finite.mean(dtype=np.float64)) if finite.size else float("nan"),
         "seconds": now.seconds,
         **({"skipped": now.skipped} if now.skipped else {}),
     }
