@@ -300,7 +300,7 @@ def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(tmp_path):
 
 def test_a_learning_rate_without_measure_ends_with_status_3(command, tmp_path):
     out = tmp_path / "run"
-    ended = command("xor", "--learning-rate", 1e38, "--no-gradient-check", "--out", out)
+    ended = command("xor", *WORDS, "--learning-rate", 1e38, "--no-gradient-check", "--out", out)
     assert ended.status == 3
     assert "Expected a finite" in ended.err
     assert "learning rate 1e+38" in ended.err
