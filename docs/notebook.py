@@ -312,5 +312,5 @@ if accelerator == cpu:
 # ## Your own
 #
 # Any function of parameters and a batch that returns a scalar can be trained and checked: a network of your own, a
-# Flax module by `fn.models.from_flax`, weights from PyTorch by `fn.models.from_torch`. The guide is
+# Flax module by `fn.models.from_flax`, weights of PyTorch by `fn.models.from_state_dict`. The guide is
 # [docs/bring_your_own.md]({repository}/blob/main/docs/bring_your_own.md).
