@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from experiments._command import OptionError
+from experiments._display import TENSORBOARD
 from experiments._records import read_metrics
 from functional_nets.training import write_whole
 
@@ -91,7 +92,7 @@ class RunFolder:
             if self._overwrite:
                 for file in FILES:
                     (self.path / file).unlink(missing_ok=True)
-                for name in (CHECKPOINTS, "pictures"):
+                for name in (CHECKPOINTS, "pictures", TENSORBOARD):
                     shutil.rmtree(self.path / name, ignore_errors=True)
             for file in ("result.json", "report.html", "failure.json"):
                 (self.path / file).unlink(missing_ok=True)  # They are of the shorter run.

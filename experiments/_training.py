@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, command_line, option
+from experiments._display import Display, check_display
 from experiments._folder import RunFolder
 from experiments._saving import Cadence, Saving
 from functional_nets import data, training
-from functional_nets.report import Progress, Section, write_report
-from functional_nets.training import OPTIMIZERS, FitResult, TrainState
+from functional_nets.report import Section, write_report
+from functional_nets.training import OPTIMIZERS, FitResult, Snapshot, TrainState
 
 PRECISIONS = ("float32", "bfloat16")
 ON_NON_FINITE = ("stop", "skip")
@@ -28,6 +29,7 @@ GRADIENT_CHECK_EXAMPLES = 4
 FREE = {
     "out", "overwrite", "resume", "allow_inexact", "data_dir", "epochs", "steps", "devices", "gradient_check",
     "checkpoint_every", "keep_checkpoints", "strict", "population",
+    "quiet", "json", "tensorboard",
 }  # fmt: skip
 """Options that may differ when a run is resumed: where it writes, how long it lasts, what the environment tells."""
 
@@ -56,6 +58,9 @@ class TrainingConfig:
     devices: int = option(1, "devices that share each batch")
     precision: str = option("float32", "type in which factors are multiplied; sums are float32", PRECISIONS)
     gradient_check: bool = option(True, "skip the check of the gradients before the first step")
+    quiet: bool = option(False, "show nothing but errors and what must not be missed")
+    json: bool = option(False, "print the result as one line of JSON on standard output, and nothing else there")
+    tensorboard: bool = option(False, "write scalars for TensorBoard into tensorboard/ beside the other files, too")
 
     @property
     def length(self) -> dict[str, int]:
@@ -80,6 +85,7 @@ class TrainingConfig:
                 option_name = "--" + name.replace("_", "-")
                 raise OptionError(f"Expected {option_name} of at least 1, found {value}: give a greater one.")
         Cadence.parse(self.checkpoint_every)
+        check_display(self)
         if self.resume and self.out is None:
             raise OptionError("Expected --out with --resume, found none: name the folder of the run.")
         if self.resume and self.overwrite:
@@ -171,12 +177,21 @@ def train(
         )
         notices = [source.get("notice"), training.slow_precision(config.precision), *(found.notices if found else [])]
         norms = training.make_layer_norms(loss_fn, optimizer, tuple(array[: config.batch_size] for array in examples))
-        with Progress(name, params, config.length, notice="\n".join(filter(None, notices))) as progress:
+        last_step = _last_step(config, len(examples[0]))
+        with Display(
+            name, params, config, notice="\n".join(filter(None, notices)), folder=folder.path,
+            first_step=int(found.snapshot.state.step) if found else 0, last_step=last_step,
+            examples_per_step=len(examples[0]) / -(-len(examples[0]) // config.batch_size),
+        ) as display:  # fmt: skip
 
             def on_report(state: TrainState, row: dict[str, Any]) -> None:
-                progress.row(row)
                 row.update(norms(state).as_row())
+                display.row(row)
                 saving.row(row)
+
+            def on_chunk(snapshot: Snapshot) -> None:
+                display.chunk(snapshot)
+                saving.chunk(snapshot)
 
             with saving.stopping_on_signals(), _failing_with_its_story(folder, config):
                 fitted = training.fit(
@@ -188,7 +203,7 @@ def train(
                     key=key,
                     evaluate=evaluate,
                     on_report=on_report,
-                    on_chunk=saving.chunk,
+                    on_chunk=on_chunk,
                     chunk_steps=Cadence.parse(config.checkpoint_every).steps,
                     state=found.snapshot if found else None,
                     devices=config.devices,
@@ -226,7 +241,7 @@ def train(
             options_given = dataclasses.asdict(config)
             command = command_line(name, config)
             write_report(folder.path, summary, rows, options_given, command, sections(fitted.params))
-            progress.finish(summary, folder.path)
+            display.finish(summary)
     return Result(folder.path, summary, fitted)
 
 

@@ -4,6 +4,8 @@ import json
 import linecache
 from typing import Any, NamedTuple
 
+from functional_nets.gradcheck.cells import shown_file
+
 
 class Leaf(NamedTuple):
     """One array of the gradient.
@@ -170,7 +172,7 @@ def _place(file: str | None, line: int | None, *, source: bool = True) -> str:
     if file is None or line is None:
         return "in the gradient itself"
     text = linecache.getline(file, line).strip() if source else ""
-    return f"{file}:{line}" + (f"    {text}" if text else "")
+    return f"{shown_file(file)}:{line}" + (f"    {text}" if text else "")
 
 
 def _plain(value: Any) -> Any:

@@ -18,5 +18,5 @@ class Model(NamedTuple):
     """
 
     init: Callable[[Array], Any]
-    apply: Callable[[Any, Array], Array]
+    apply: Callable[..., Array]
     hidden: Callable[[Any, Array], dict[str, Array]] | None = None

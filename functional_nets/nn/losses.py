@@ -1,4 +1,7 @@
-"""Losses: of predictions, one value per example; and of a model, one scalar to be differentiated."""
+"""Losses: of predictions, one value per example; and of a model, one scalar to be differentiated.
+
+A model's loss hands on to it what is passed by name, such as the `key` of a model with dropout.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +14,7 @@ from jaxtyping import Float, Int
 from functional_nets.nn.layers import scale_pixels
 
 Params = Any
-Apply = Callable[[Params, Array], Array]
+Apply = Callable[..., Array]
 Loss = Callable[..., Float[Array, ""]]
 
 
@@ -55,8 +58,8 @@ def classification_loss(apply: Apply) -> Loss:
     A network that knows nothing of C classes starts near log C.
     """
 
-    def loss(params: Params, x: Array, labels: Int[Array, " batch"]) -> Float[Array, ""]:
-        return softmax_cross_entropy(apply(params, scale_pixels(x)), labels).mean()
+    def loss(params: Params, x: Array, labels: Int[Array, " batch"], **options: Any) -> Float[Array, ""]:
+        return softmax_cross_entropy(apply(params, scale_pixels(x), **options), labels).mean()
 
     return loss
 
@@ -64,8 +67,8 @@ def classification_loss(apply: Apply) -> Loss:
 def binary_cross_entropy_loss(apply: Apply) -> Loss:
     """Returns `loss(params, x, labels)`: the mean binary cross-entropy of a model of one logit an example."""
 
-    def loss(params: Params, x: Array, labels: Array) -> Float[Array, ""]:
-        return sigmoid_binary_cross_entropy(apply(params, scale_pixels(x))[:, 0], labels).mean()
+    def loss(params: Params, x: Array, labels: Array, **options: Any) -> Float[Array, ""]:
+        return sigmoid_binary_cross_entropy(apply(params, scale_pixels(x), **options)[:, 0], labels).mean()
 
     return loss
 
@@ -73,7 +76,7 @@ def binary_cross_entropy_loss(apply: Apply) -> Loss:
 def mean_squared_error_loss(apply: Apply) -> Loss:
     """Returns `loss(params, x, targets)`: the squared error's mean over the batch and its outputs."""
 
-    def loss(params: Params, x: Array, targets: Array) -> Float[Array, ""]:
-        return squared_error(apply(params, scale_pixels(x)), targets).mean()
+    def loss(params: Params, x: Array, targets: Array, **options: Any) -> Float[Array, ""]:
+        return squared_error(apply(params, scale_pixels(x), **options), targets).mean()
 
     return loss

@@ -11,6 +11,7 @@ from functional_nets.report.document import Section
 from functional_nets.report.progress import Progress
 from functional_nets.report.run import write_report
 from functional_nets.report.surface import Frame, surface_section
+from functional_nets.report.tensorboard import TensorBoard, has_tensorboard
 
 if TYPE_CHECKING:
     from functional_nets.report.graph import Disagreement, GradientGraph, gradient_graph
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "gradient_graph", "GradientGraph", "Disagreement",
     "write_report", "Section", "classifier_sections", "Answers", "surface_section", "Frame",
-    "Progress",
+    "Progress", "TensorBoard", "has_tensorboard",
 ]  # fmt: skip
 
 

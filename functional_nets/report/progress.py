@@ -1,15 +1,20 @@
-"""Progress of a run in the terminal: a live line for people, plain lines when the output is a file."""
+"""Progress of a run in the terminal: a live line for people, few plain lines when the output is a file."""
 
+import json
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from functional_nets.nn import count_parameters
+
+ROWS = 20
+"""About so many rows are shown, however long the run; `metrics.jsonl` has all of them."""
 
 
 class Progress:
@@ -20,25 +25,37 @@ class Progress:
         params: Its parameters, which are counted.
         length: `{"epochs": N}` or `{"steps": N}`.
         notice: What must not be missed about the data.
+        steps: Steps of the whole run; None if it is not known.
+        examples_per_step: How many examples a step takes, on average.
+        quiet: Whether to show nothing but the notice, which then goes to standard error.
+        as_json: Whether standard output is for one line, the result as JSON; all else goes to standard error.
     """
 
-    def __init__(self, name: str, params: Any, length: dict[str, int], *, notice: str | None = None):
-        self._console = Console(highlight=False, soft_wrap=True)
-        (self._unit, self._total), *_ = length.items()
+    def __init__(
+        self, name: str, params: Any, length: dict[str, int], *, notice: str | None = None, steps: int | None = None,
+        examples_per_step: float = 0.0, quiet: bool = False, as_json: bool = False,
+    ):  # fmt: skip
+        (self._unit, total), *_ = length.items()
+        self._steps = total if steps is None and self._unit == "steps" else steps
+        self._examples_per_step, self._as_json = examples_per_step, as_json
+        self._console = Console(highlight=False, soft_wrap=True, stderr=as_json, quiet=quiet)
         self._bar = RichProgress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(f"{name}, {self._unit}", total=self._total)
-        units = self._unit[:-1] if self._total == 1 else self._unit
-        self._console.print(f"[bold]{name}[/]: {count_parameters(params):,} parameters, {self._total:,} {units}")
+        self._task = self._bar.add_task(name, total=self._steps, state="compiling")
+        self._shown_until, self._pace, self._accuracy = -1.0, "", ""
+        units = self._unit[:-1] if total == 1 else self._unit
+        self._console.print(f"[bold]{escape(name)}[/]: {count_parameters(params):,} parameters, {total:,} {units}")
         if notice:
-            self._console.print(f"[bold yellow]{escape(notice)}[/]")
+            console = Console(highlight=False, soft_wrap=True, stderr=True) if quiet else self._console
+            console.print(f"[bold yellow]{escape(notice)}[/]")
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -49,9 +66,21 @@ class Progress:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
+    def at(self, step: int, loss: float | None = None, steps_per_second: float = 0.0) -> None:
+        """Moves the live line to where training is, with the loss there and the pace, if they are known."""
+        if loss is not None:
+            pace = f"{self._examples_per_step * steps_per_second:,.0f} examples/s  " if steps_per_second else ""
+            self._pace = f"{pace}loss {loss:.4f}  "
+        self._bar.update(self._task, completed=step, state=self._pace + self._accuracy)
+
     def row(self, row: dict[str, Any]) -> None:
-        """Shows one row of metrics."""
-        self._bar.update(self._task, completed=row["epoch" if self._unit == "epochs" else "step"])
+        """Shows one row of metrics, unless the last that was shown is hardly older."""
+        if "test_accuracy" in row:
+            self._accuracy = f"accuracy {row['test_accuracy']:.2%}"
+        share = row["step"] / self._steps if self._steps else 1.0
+        if share < min(1.0, self._shown_until + 1 / ROWS):
+            return
+        self._shown_until = share if self._steps else -1.0
         accuracy = f"  test accuracy {row['test_accuracy']:7.2%}" if "test_accuracy" in row else ""
         test_loss = f"  test loss {row['test_loss']:.4f}" if "test_loss" in row else ""
         self._console.print(
@@ -62,15 +91,27 @@ class Progress:
     def finish(self, summary: dict[str, Any], folder: Path) -> None:
         """Shows what the run has found and where it lies."""
         self._bar.stop()
-        self._console.print(
-            f"[bold]test accuracy {summary['test_accuracy']:.2%}[/], test loss {summary['test_loss']:.4f} "
-            f"after {summary['steps']:,} steps; trained {summary['train_seconds']:.1f} s, "
-            f"compiled {summary['compile_seconds']:.1f} s, in all {summary['total_seconds']:.1f} s"
-        )
-        check = summary["gradient_check"]
-        if check is not None:
-            verdict = "agree" if check["ok"] else "[bold red]DISAGREE[/]"
-            error = f"largest relative error {check['largest_relative_error']:.1e}"
-            self._console.print(f"gradients: the witnesses {verdict}, {error}")
-        written = f"{escape(str(folder))}/report.html and beside it"
-        self._console.print(f"data: {summary['source']}; written: {written}")
+        for name, value in self._results(summary, folder).items():
+            self._console.print(f"[bold]{name:<13}[/]  {value}")
+        if self._as_json:
+            sys.stdout.write(json.dumps({**summary, "folder": str(folder)}) + "\n")
+            sys.stdout.flush()
+
+    def _results(self, summary: dict[str, Any], folder: Path) -> dict[str, str]:
+        seconds, check = summary["train_seconds"], summary["gradient_check"]
+        pace = self._examples_per_step * summary["steps"] / seconds if seconds else 0
+        verdict = "agree" if check and check["ok"] else "[bold red]DISAGREE[/]"
+        compiled, whole = summary["compile_seconds"], summary["total_seconds"]
+        rows = {
+            "test accuracy": f"{summary['test_accuracy']:.2%}",
+            "test loss": f"{summary['test_loss']:.4f}",
+            "train loss": f"{summary['train_loss']:.4f}",
+            "steps": f"{summary['steps']:,}" + (f", {pace:,.0f} examples/s" if pace else ""),
+            "time": f"trained {seconds:.1f} s, compiled {compiled:.1f} s, in all {whole:.1f} s",
+            "gradients": f"the witnesses {verdict}, largest relative error {check['largest_relative_error']:.1e}"
+            if check
+            else "",
+            "data": escape(summary["source"]),
+            "written": f"{escape(str(folder))}/report.html and beside it",
+        }
+        return {name: value for name, value in rows.items() if value}

@@ -56,6 +56,33 @@ def lenet() -> dict:
     }
 
 
+def tutorial() -> dict:
+    """The names of notebook `004`'s network and its logits, from weights that NumPy draws in the names' order."""
+
+    class NeuralNetwork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flatten = nn.Flatten()
+            self.linear_relu_stack = nn.Sequential(
+                nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+            )
+
+        def forward(self, x):
+            return self.linear_relu_stack(self.flatten(x))
+
+    random, model = np.random.RandomState(SEED), NeuralNetwork()
+    drawn = {
+        name: random.uniform(-0.05, 0.05, tuple(value.shape)).astype(np.float32)
+        for name, value in model.state_dict().items()
+    }
+    model.load_state_dict({name: torch.tensor(value) for name, value in drawn.items()})
+    images = torch.tensor(random.randint(0, 256, (3, 1, 28, 28)) / 255, dtype=torch.float32)
+    return {
+        "shapes": {name: list(value.shape) for name, value in drawn.items()},
+        "logits": model(images).tolist(),
+    }
+
+
 def optimizers() -> dict:
     """Three steps down f(w) = Σ c w² / 2 from w = (1, -2, 3), with c = (1, 2, 0.5), at a rate of 0.1."""
     made = {
@@ -76,4 +103,6 @@ def optimizers() -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"losses": losses(), "lenet": lenet(), "optimizers": optimizers()}, indent=1))
+    print(
+        json.dumps({"losses": losses(), "lenet": lenet(), "tutorial": tutorial(), "optimizers": optimizers()}, indent=1)
+    )

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import PurePath
 
 from functional_nets.equations import Location
+from functional_nets.gradcheck.cells import shown_file
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Layout
 from functional_nets.report.graph.model import Edge, Vertex, View
@@ -16,7 +17,7 @@ Point = tuple[float, float]
 
 def place(where: Location | None) -> str:
     """Returns `file.py:12`, without the folder, which is nobody's business in a picture."""
-    return f"{PurePath(where.file).name}:{where.line}" if where else ""
+    return f"{PurePath(shown_file(where.file)).name}:{where.line}" if where else ""
 
 
 def escaped(text: str) -> str:

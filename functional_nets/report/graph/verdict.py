@@ -3,6 +3,7 @@
 import linecache
 from typing import NamedTuple
 
+from functional_nets.gradcheck.cells import shown_file
 from functional_nets.report.graph.model import Edge, Model
 from functional_nets.report.graph.strokes import place
 
@@ -67,7 +68,7 @@ def described(model: Model, edge: Edge, briefly: bool) -> str:
 
 def _line(file: str, line: int) -> str:
     text = linecache.getline(file, line).strip()
-    return f"{file}:{line}" + (f" `{text}`" if text else "")
+    return f"{shown_file(file)}:{line}" + (f" `{text}`" if text else "")
 
 
 def _of_tested(model: Model, briefly: bool) -> list[Sentence]:

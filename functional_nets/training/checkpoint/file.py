@@ -63,7 +63,7 @@ def unpack(content: bytes, like: TrainState) -> tuple[Snapshot, dict[str, Any]]:
     """
     about = read_about(content)
     try:
-        arrays = {name: _array(entry) for name, entry in safetensors.deserialize(content)}
+        arrays = {name: array_of(entry) for name, entry in safetensors.deserialize(content)}
         losses = arrays.pop("losses").reshape(-1)
         seconds, skipped = float(about["seconds"]), int(about["skipped"])
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -159,6 +159,6 @@ def _numbers(leaf: Any) -> np.ndarray:
     return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
 
 
-def _array(entry: dict[str, Any]) -> np.ndarray:
+def array_of(entry: dict[str, Any]) -> np.ndarray:
     """Returns an array of safetensors; its own reader for NumPy knows no bfloat16."""
     return np.frombuffer(entry["data"], TYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -1,0 +1,97 @@
+"""What a run shows while it trains: in the terminal, and for TensorBoard."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from experiments._command import OptionError
+from functional_nets.report import Progress, TensorBoard, has_tensorboard
+from functional_nets.training import Snapshot
+
+TENSORBOARD = "tensorboard"
+
+
+class DisplayOptions(Protocol):
+    """The options that decide what is shown."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether to show nothing."""
+
+    @property
+    def json(self) -> bool:
+        """Whether to print the result as JSON."""
+
+    @property
+    def tensorboard(self) -> bool:
+        """Whether to write for TensorBoard."""
+
+    @property
+    def length(self) -> dict[str, int]:
+        """`epochs` or `steps`."""
+
+
+def check_display(options: DisplayOptions) -> None:
+    """Raises OptionError for what cannot be shown."""
+    if options.tensorboard and not has_tensorboard():
+        raise OptionError(
+            "Expected tensorboardX with --tensorboard, found it is not installed: pip install tensorboardX."
+        )
+    for name in ("quiet", "json", "tensorboard"):
+        if getattr(options, name) and getattr(options, "population", 0):
+            raise OptionError(f"Expected --{name} or --population, found both: a population prints its own table.")
+
+
+class Display:
+    """A context that is told of each chunk and row of a training, and of its end.
+
+    Args:
+        name: The experiment's.
+        params: Its parameters.
+        options: What to show.
+        notice: What must not be missed.
+        folder: The run's.
+        first_step: Where this process begins.
+        last_step: Where the training ends.
+        examples_per_step: How many examples a step takes, on average.
+    """
+
+    def __init__(
+        self, name: str, params: Any, options: DisplayOptions, *, notice: str, folder: Path, first_step: int,
+        last_step: int, examples_per_step: float,
+    ):  # fmt: skip
+        self._folder = folder
+        self._board = TensorBoard(folder / TENSORBOARD, first_step) if options.tensorboard else None
+        self._progress = Progress(
+            name, params, options.length, notice=notice, steps=last_step, examples_per_step=examples_per_step,
+            quiet=options.quiet, as_json=options.json,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if self._board:
+            self._board.close()
+
+    def chunk(self, snapshot: Snapshot) -> None:
+        """Shows how far training is."""
+        step, losses = int(snapshot.state.step), snapshot.losses
+        if len(losses):
+            self._progress.at(step, float(losses[-1]), len(losses) / snapshot.seconds)
+        else:  # A row has just been shown.
+            self._progress.at(step)
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Shows a row of metrics."""
+        self._progress.row(row)
+        if self._board:
+            self._board.row(row)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Shows the result."""
+        self._progress.finish(summary, self._folder)

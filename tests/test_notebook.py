@@ -1,0 +1,84 @@
+"""The notebook: it is what its source says, it runs from top to bottom, and all its outputs are stored."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+STEPS = 3  # Of each network; all outputs are there after the first.
+
+
+@pytest.fixture(scope="module")
+def script():
+    """`scripts/notebook.py`, which makes the notebook."""
+    sys.path.insert(0, str(CHECKOUT / "scripts"))
+    try:
+        import notebook
+
+        yield notebook
+    finally:
+        sys.path.remove(str(CHECKOUT / "scripts"))
+
+
+@pytest.fixture(scope="module")
+def stored(script):
+    return nbformat.read(script.NOTEBOOK, as_version=4)
+
+
+def kinds(cell):
+    """What each output of a cell is: its name or its media types."""
+    return [each.get("name") or sorted(each.data) for each in cell.outputs]
+
+
+def text(cell):
+    return "".join(each.get("text", "") for each in cell.outputs)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_notebook_is_that_of_its_source(script, stored):
+    made = script.from_source()
+    assert [(cell.cell_type, cell.id, cell.source) for cell in stored.cells] == [
+        (cell.cell_type, cell.id, cell.source) for cell in made.cells
+    ], "run scripts/notebook.py"
+    nbformat.validate(stored)
+
+
+def test_its_stored_outputs_are_of_one_run_from_the_top(stored):
+    assert [cell.execution_count for cell in code(stored)] == list(range(1, len(code(stored)) + 1))
+    assert not [each for cell in code(stored) for each in cell.outputs if each.output_type == "error"]
+
+
+def test_its_stored_networks_have_learnt(stored):
+    shown = "".join(map(text, code(stored)))
+    accuracies = [float(found) for found in re.findall(r"test accuracy ([\d.]+)%", shown)]
+    assert len(accuracies) == 3
+    assert min(accuracies) > 80
+    assert [float(found) > 0.5 for found in re.findall(r"probability ([\d.]+)", shown)] == [False, True, True, False]
+
+
+def test_it_runs_and_gives_outputs_of_the_kinds_that_are_stored(script, stored, monkeypatch, pytestconfig):
+    whole = pytestconfig.getoption("--all-cases")
+    if not whole:
+        monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # Compiling takes longer than three steps do.
+    plain = script.from_source()
+    ran = script.executed(plain if whole else script.with_steps(plain, STEPS))
+    cells = [cell for cell in code(ran) if whole or not cell.source.startswith("STEPS = dict.fromkeys")]
+    assert [kinds(cell) for cell in cells] == [kinds(cell) for cell in code(stored)]
+    right, wrong = (text(cell) for cell in cells if "fn.gradcheck.check(" in cell.source)
+    assert "4 arrays agree" in right
+    assert re.search(
+        r"Cell In\[\d+\]:4    log_y = jax.nn.log_softmax\(scores\)\n  log_softmax runs over the whole", wrong
+    )
+
+
+def test_the_badge_and_the_notebook_name_the_repository_that_pyproject_names(script, stored):
+    address = script.repository()
+    assert script.badge() in script.README.read_text(encoding="utf-8")
+    assert f'REPOSITORY = "{address}"' in stored.cells[1].source
+    assert script.badge().count(address.removeprefix("https://github.com/")) == 1
