@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 
-from experiments._training import Result, TrainingConfig, train
+from experiments._options import TrainingConfig
+from experiments._training import Result, train
 from functional_nets import data, training
 from functional_nets.data import catalogue
 from functional_nets.models import Model

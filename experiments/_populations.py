@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments._command import OptionError
 from experiments._folder import RunFolder
-from experiments._training import TrainingConfig
+from experiments._options import TrainingConfig
 from functional_nets import data, training
 from functional_nets.data import Split
 from functional_nets.models import Model, xor_net

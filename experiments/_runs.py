@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from experiments._command import OptionError
+from experiments._options import TrainingConfig
 from experiments._records import read_metrics, read_record
-from experiments._training import TrainingConfig
 from functional_nets import training
 from functional_nets.models import Model
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from experiments._classifier import train_classifier
 from experiments._command import main, option
-from experiments._training import EpochsConfig, Result
+from experiments._options import EpochsConfig
+from experiments._training import Result
 from functional_nets.models import Model, mlp
 
 DATASET = "fashion_mnist"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from experiments._classifier import train_classifier
 from experiments._command import OptionError, main, option
+from experiments._options import TrainingConfig
 from experiments._populations import mnist_population
-from experiments._training import Result, TrainingConfig
+from experiments._training import Result
 from functional_nets.models import Model, mlp
 from functional_nets.nn import normal
 

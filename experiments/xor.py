@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, main, option
+from experiments._options import TrainingConfig
 from experiments._populations import Cell, xor_population
-from experiments._training import Result, TrainingConfig, train
+from experiments._training import Result, train
 from functional_nets import training
 from functional_nets.models import Model, xor_net
 from functional_nets.nn import binary_cross_entropy_loss

@@ -17,7 +17,8 @@ import pytest
 from experiments import _command, xor
 from experiments._command import OptionError
 from experiments._folder import RunFolder
-from experiments._training import TrainingConfig, train
+from experiments._options import TrainingConfig
+from experiments._training import train
 from functional_nets.training import CheckpointError, SkippedTooOftenError
 from tests.experiments.conftest import contents
 
