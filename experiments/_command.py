@@ -8,7 +8,7 @@ import shlex
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -58,7 +58,13 @@ class OneLineParser(argparse.ArgumentParser):
         raise SystemExit(EXIT_BAD_INPUT)
 
 
-def parse(config_class: type[Config], name: str, description: str, arguments: Sequence[str] | None = None) -> Config:
+def parse(
+    config_class: type[Config],
+    name: str,
+    description: str,
+    arguments: Sequence[str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Config:
     """Returns the configuration that the command line asks for.
 
     Field names become options, `learning_rate` becomes `--learning-rate`; a boolean that is true by
@@ -69,6 +75,7 @@ def parse(config_class: type[Config], name: str, description: str, arguments: Se
         name: The experiment's.
         description: What `--help` says first.
         arguments: The words after the command; by default those of this process.
+        defaults: Values, by field, of options that are not given, instead of the fields' own.
 
     Raises:
         SystemExit: With status 2 after one line on standard error, or 0 after `--help`.
@@ -82,6 +89,7 @@ def parse(config_class: type[Config], name: str, description: str, arguments: Se
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]  # mypy: a TypeVar is no dataclass.
         _add_option(parser, field, hints[field.name])
+    parser.set_defaults(**(defaults or {}))
     values = vars(parser.parse_args(arguments))
     return config_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
@@ -153,13 +161,45 @@ def command_line(name: str, config: Any) -> str:
     return shlex.join(words)
 
 
+def options_of_run(config_class: type, folder: Path) -> dict[str, Any]:
+    """Returns what the run in a folder was told, so that `--resume` need not be told again; empty if there is none.
+
+    Of `--epochs` and `--steps`, one that is given on the command line stands alone.
+    """
+    from experiments._records import read_record
+    from functional_nets.data import DataError
+
+    try:
+        found = read_record(folder / "config.json") if (folder / "config.json").is_file() else {}
+    except DataError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    own = {"out", "overwrite", "resume", "allow_inexact", "quiet", "json"}
+    if any(word.partition("=")[0] in ("--epochs", "--steps") for word in sys.argv):
+        own |= {"epochs", "steps"}
+    hints = typing.get_type_hints(config_class)
+    return {name: value for name, value in found.items() if name in hints.keys() - own and _suits(value, hints[name])}
+
+
+def _suits(value: Any, hint: Any) -> bool:
+    kinds = {kind for kind in (*typing.get_args(hint), hint) if isinstance(kind, type)}
+    # A path is text in JSON, and text is converted as a word of the command line is.
+    as_word = isinstance(value, str) and bool not in kinds
+    return type(value) in kinds or as_word or (type(value) is int and float in kinds)
+
+
 def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:
     """Parses the command line, runs the experiment and ends the process with the contract's exit status.
 
     0 done; 2 bad option or input, one line on standard error; 3 a loss was NaN or infinite; 130 or 143
     stopped by SIGINT or SIGTERM.
     """
-    config = parse(config_class, name, description)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # A name that the terminal cannot show ends no run.
+    config: Any = parse(config_class, name, description)
+    if getattr(config, "resume", False) and config.out is not None:
+        config = parse(config_class, name, description, defaults=options_of_run(config_class, config.out))
     if getattr(config, "strict", False):
         os.environ["PJRT_NPROC"] = "1"  # Read when JAX first computes, which nothing has had it do so far.
     # Imported after parsing, so that --help and a mistyped option answer at once.

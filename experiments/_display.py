@@ -1,5 +1,10 @@
 """What a run shows while it trains: in the terminal, and for TensorBoard."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -60,21 +65,24 @@ class Display:
         self, name: str, params: Any, options: DisplayOptions, *, notice: str, folder: Path, first_step: int,
         last_step: int, examples_per_step: float,
     ):  # fmt: skip
-        self._folder = folder
+        self._folder, self._unread = folder, False
         self._board = TensorBoard(folder / TENSORBOARD, first_step) if options.tensorboard else None
-        self._progress = Progress(
-            name, params, options.length, notice=notice, steps=last_step, examples_per_step=examples_per_step,
-            quiet=options.quiet, as_json=options.json,
+        shown = partial(
+            Progress, name, params, options.length, notice=notice, steps=last_step,
+            examples_per_step=examples_per_step, as_json=options.json,
         )  # fmt: skip
+        self._progress = shown(quiet=True)
+        if not options.quiet:
+            self._show(lambda: setattr(self, "_progress", shown(quiet=False)))
 
     def __enter__(self) -> Self:
-        self._progress.__enter__()
+        self._show(self._progress.__enter__)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.__exit__(kind, error, trace)
+        self._show(self._progress.__exit__, kind, error, trace)
         if self._board:
             self._board.close()
 
@@ -82,16 +90,27 @@ class Display:
         """Shows how far training is."""
         step, losses = int(snapshot.state.step), snapshot.losses
         if len(losses):
-            self._progress.at(step, float(losses[-1]), len(losses) / snapshot.seconds)
+            self._show(self._progress.at, step, float(losses[-1]), len(losses) / snapshot.seconds)
         else:  # A row has just been shown.
-            self._progress.at(step)
+            self._show(self._progress.at, step)
 
     def row(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
-        self._progress.row(row)
+        self._show(self._progress.row, row)
         if self._board:
             self._board.row(row)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Shows the result."""
-        self._progress.finish(summary, self._folder)
+        self._show(self._progress.finish, summary, self._folder)
+
+    def _show(self, show: Callable[..., object], *args: Any) -> None:
+        """Shows something; a run does not end because nobody can or will read what it prints."""
+        try:
+            if not self._unread:
+                show(*args)
+                sys.stdout.flush()
+        except (OSError, SystemExit):  # The disk that takes the output is full, or its reader has gone: rich's way.
+            self._unread = True
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

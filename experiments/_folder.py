@@ -13,7 +13,7 @@ from typing import Any, Self
 from experiments._command import OptionError
 from experiments._display import TENSORBOARD
 from experiments._records import read_metrics
-from functional_nets.training import write_whole
+from functional_nets.training import flush_folder, write_whole
 
 try:
     import fcntl
@@ -22,6 +22,7 @@ except ImportError:  # Windows: two processes are not kept apart there.
 
 FILES = ("config.json", "metrics.jsonl", "result.json", "report.html", "table.json", "table.md", "failure.json")
 CHECKPOINTS = "checkpoints"
+PICTURES = "pictures"
 
 
 class RunFolder:
@@ -31,6 +32,7 @@ class RunFolder:
         self.path = path
         self._resume, self._overwrite = resume, overwrite
         self._unlock: Callable[[], object] | None = None
+        self._descriptor: int | None = None
         self._metrics_length = 0
         self._unwritten = b""
 
@@ -47,15 +49,11 @@ class RunFolder:
             while out.exists():
                 out = out.with_name(out.name + "-again")
         try:
-            held = [file for file in (*FILES, CHECKPOINTS) if (out / file).exists()]
+            if not (resume or overwrite):
+                _refuse_held(out)
             nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
         except OSError as error:
             raise OptionError(_cannot_be_written(out, str(error.strerror))) from None
-        if held and not (resume or overwrite):
-            raise OptionError(
-                f"Expected --out to hold no run, found {held[0]} in {out}: choose another folder, "
-                "or say --resume to go on with that run, or --overwrite to replace it."
-            )
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise OptionError(_cannot_be_written(out, f"{nearest} is no folder or is read-only"))
         folder = cls(out, resume=resume, overwrite=overwrite)
@@ -71,14 +69,14 @@ class RunFolder:
     ) -> None:
         if self._unlock is not None:
             self._unlock()
-            self._unlock = None
+            self._unlock = self._descriptor = None
 
     def begin(self, config: dict[str, Any], metrics_bytes: int = 0) -> None:
         """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`.
 
         Raises:
             DataError: These are no metrics. Nothing has been written or deleted then.
-            OptionError: They are not all there, or the folder cannot be written.
+            OptionError: They are not all there, or the folder cannot be written, or is another run's meanwhile.
         """
         read_metrics(self.path / "metrics.jsonl", metrics_bytes)
         if (found := self._metrics_size()) < metrics_bytes:
@@ -89,19 +87,40 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._keep_others_out()
+            if not (self._resume or self._overwrite):
+                _refuse_held(self.path)  # Again, since another process may have been quicker.
             if self._overwrite:
-                for file in FILES:
-                    (self.path / file).unlink(missing_ok=True)
-                for name in (CHECKPOINTS, "pictures", TENSORBOARD):
-                    shutil.rmtree(self.path / name, ignore_errors=True)
+                self._remove_run()
             for file in ("result.json", "report.html", "failure.json"):
                 (self.path / file).unlink(missing_ok=True)  # They are of the shorter run.
-            for partial in (*self.path.glob("*.partial"), *self.path.glob(f"{CHECKPOINTS}/*.partial")):
-                partial.unlink()  # Of a process that was killed while it wrote.
+            for file in FILES:
+                (self.path / f"{file}.partial").unlink(missing_ok=True)  # Of a process that was killed while it wrote.
+            for partial in self.checkpoints.glob("step_*.safetensors.partial"):
+                partial.unlink()
             self._cut_metrics(metrics_bytes)
+            self.checkpoints.mkdir(exist_ok=True)
             self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
+            flush_folder(self.path.parent)
         except OSError as error:
             raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
+
+    def _remove_run(self) -> None:
+        """Removes what a run writes, and of its folders nothing that has another name."""
+        if (self.path / "report.html").exists():  # Or the pictures are somebody's own.
+            shutil.rmtree(self.path / PICTURES, ignore_errors=True)
+            shutil.rmtree(self.path / TENSORBOARD, ignore_errors=True)
+        for pattern in (*FILES, f"{CHECKPOINTS}/step_*.safetensors"):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+    def is_there(self) -> bool:
+        """Returns whether the folder is still the one in which the run began, neither moved nor deleted."""
+        if self._descriptor is None:
+            return self.path.is_dir()
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
     @property
     def checkpoints(self) -> Path:
@@ -110,7 +129,8 @@ class RunFolder:
 
     def ended_before_its_first_checkpoint(self) -> bool:
         """Returns whether a run has begun here and saved nothing, so that it is resumed from its beginning."""
-        return (self.path / "config.json").exists() and not any(self.checkpoints.glob("step_*"))
+        begun = (self.path / "config.json").exists() and not self.has_result()
+        return begun and not any(self.checkpoints.glob("step_*.safetensors"))
 
     def has_result(self) -> bool:
         """Returns whether a run has ended here; one that was killed just before has only its checkpoints."""
@@ -124,14 +144,14 @@ class RunFolder:
             OptionError: When the folder is no longer there.
         """
         self._unwritten += (json.dumps(row) + "\n").encode()
-        try:
-            with (self.path / "metrics.jsonl").open("ab") as stream:
-                os.truncate(stream.fileno(), self._metrics_length)  # A full disk may have taken a part of a row.
-                stream.write(self._unwritten)
-        except FileNotFoundError:
+        if not self.is_there() or self._metrics_size() < self._metrics_length:
             raise OptionError(
-                f"Expected {self.path} to stay while the run writes to it, found it deleted: begin anew."
-            ) from None
+                f"Expected {self.path} to stay as it is while the run writes to it, found it moved or deleted: "
+                "go on with the one that was moved by --resume, or begin anew."
+            )
+        with (self.path / "metrics.jsonl").open("ab") as stream:
+            os.truncate(stream.fileno(), self._metrics_length)  # A full disk may have taken a part of a row.
+            stream.write(self._unwritten)
         self._metrics_length += len(self._unwritten)
         self._unwritten = b""
 
@@ -169,10 +189,10 @@ class RunFolder:
         """Locks the folder. The system drops the lock with the process, so that none is ever stale."""
         if fcntl is None or self._unlock is not None:
             return
-        descriptor = os.open(self.path, os.O_RDONLY)
-        self._unlock = weakref.finalize(self, os.close, descriptor)
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        self._unlock = weakref.finalize(self, os.close, self._descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OptionError(
                 f"Expected --out to be this run's alone, found another process writing to {self.path}: "
@@ -180,6 +200,15 @@ class RunFolder:
             ) from None
         except OSError:  # A file system without locks.
             return
+
+
+def _refuse_held(out: Path) -> None:
+    for file in (*FILES, CHECKPOINTS):
+        if (out / file).exists():
+            raise OptionError(
+                f"Expected --out to hold no run, found {file} in {out}: choose another folder, "
+                "or say --resume to go on with that run, or --overwrite to replace it."
+            )
 
 
 def _cannot_be_written(path: Path, reason: str) -> str:

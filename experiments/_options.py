@@ -16,7 +16,7 @@ from functional_nets.training import OPTIMIZERS
 PRECISIONS = ("float32", "bfloat16")
 ON_NON_FINITE = ("stop", "skip")
 FREE = {
-    "out", "overwrite", "resume", "allow_inexact", "data_dir", "epochs", "steps", "devices", "gradient_check",
+    "out", "overwrite", "resume", "allow_inexact", "source", "data_dir", "epochs", "steps", "devices", "gradient_check",
     "checkpoint_every", "keep_checkpoints", "strict", "population",
     "quiet", "json", "tensorboard",
 }  # fmt: skip

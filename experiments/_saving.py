@@ -1,6 +1,7 @@
 """What a run saves while it trains: a row of metrics at each report, checkpoints, and a last one on a signal."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from experiments._command import OptionError
 from experiments._folder import RunFolder
 from functional_nets.training import BackgroundWriter, Snapshot, TrainState, save_checkpoint
 
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LONGEST = 60.0
 """Seconds without a checkpoint within an epoch, for those who ask for one at each epoch's end."""
 
@@ -72,6 +74,7 @@ class Saving:
         self._last_step, self._best = last_step, best
         self._writer = BackgroundWriter()
         self._saved_at = time.monotonic()
+        self._best_is_unsaved = False
         self._unsaved: str | None = None
         self._unwritten: str | None = None
         self._signal: int | None = None
@@ -87,7 +90,7 @@ class Saving:
             self._unwritten = str(error.strerror or error)
         scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
         if self._best is None or _goodness(scores) > _goodness(self._best):
-            self._best = scores
+            self._best, self._best_is_unsaved = scores, True
 
     def chunk(self, snapshot: Snapshot) -> None:
         """Saves the snapshot if it is due; ends the run after a signal.
@@ -116,26 +119,28 @@ class Saving:
 
     @contextlib.contextmanager
     def stopping_on_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the run after the next checkpoint; a second one ends it at once."""
+        """SIGINT, SIGTERM and SIGHUP end the run after the next checkpoint; a second one ends it at once."""
 
         def stop(number: int, _: Any) -> None:
             self._signal = number
-            for each in (signal.SIGINT, signal.SIGTERM):
+            for each in STOPPING:
                 signal.signal(each, signal.SIG_DFL)
 
-        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        before = {each: signal.signal(each, stop) for each in STOPPING}
         try:
             yield
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+            with contextlib.suppress(Exception):  # What has been said of it already.
+                self._writer.wait()
 
     def _is_due(self, snapshot: Snapshot) -> bool:
         step = int(snapshot.state.step)
         by_step = self._cadence.steps is not None and step % self._cadence.steps == 0
         by_epoch = self._cadence.epochs and not snapshot.losses.size
         by_time = time.monotonic() - self._saved_at >= self._cadence.seconds
-        return by_step or by_epoch or by_time or step >= self._last_step
+        return by_step or by_epoch or by_time or self._best_is_unsaved or step >= self._last_step
 
     def _save(self, snapshot: Snapshot) -> None:
         """Has the snapshot written while the training goes on, from a copy: its arrays are used again."""
@@ -147,9 +152,11 @@ class Saving:
         spare = {self._best["step"]} if self._best else set()
         copy = snapshot._replace(state=state)
         self._writer.submit(lambda: self._write(copy, about, spare))
-        self._saved_at = time.monotonic()
+        self._saved_at, self._best_is_unsaved = time.monotonic(), False
 
     def _write(self, snapshot: Snapshot, about: dict[str, Any], spare: set[int]) -> None:
+        if not self._folder.is_there():
+            raise FileNotFoundError(errno.ENOENT, "the folder moved or deleted", str(self._folder.path))
         metrics = self._folder.path / "metrics.jsonl"
         if metrics.exists():  # The checkpoint counts on its rows.
             with metrics.open("rb") as stream:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from functional_nets.report import Section, write_report
 from functional_nets.training import FitResult, Snapshot, TrainState
 
 GRADIENT_CHECK_EXAMPLES = 4
+BEST = {"step", "test_accuracy", "test_loss"}
 
 
 class Result(NamedTuple):
@@ -82,10 +84,10 @@ def train(
         }
         found = _checkpoint(folder, training.init_state(params, optimizer), contract, config)
         first_step, last_step = int(found.snapshot.state.step) if found else 0, config.last_step(len(examples[0]))
-        if folder.has_result() and first_step >= last_step:
+        if first_step > last_step or (folder.has_result() and first_step == last_step):
             raise OptionError(
                 f"Expected a run to go on with, found {folder.path} at step {first_step:,} of {last_step:,}, the last: "
-                "ask for more --epochs or --steps, or leave it as it is."
+                "ask for more --epochs or --steps, or leave it (python -m experiments.report makes its report)."
             )
         about = found.about if found else {}
         inexact = [*about.get("inexact", []), *(found.inexact if found else [])]
@@ -162,6 +164,7 @@ def _measures(fitted: FitResult, rows: Sequence[dict[str, Any]]) -> dict[str, An
         "train_seconds": round(sum(row["seconds"] for row in rows), 4),
         "params_sha256": training.tree_sha256(fitted.params),
         "bit_exact": fitted.bit_exact,
+        **({"skipped": rows[-1]["skipped"]} if "skipped" in rows[-1] else {}),
     }
 
 
@@ -184,7 +187,22 @@ def _checkpoint(
     """Returns where a resumed run goes on; None for one that begins, or was killed before its first checkpoint."""
     if not config.resume or folder.ended_before_its_first_checkpoint():
         return None
-    return training.load_checkpoint(folder.checkpoints, like, contract, allow_inexact=config.allow_inexact)
+    found = training.load_checkpoint(folder.checkpoints, like, contract, allow_inexact=config.allow_inexact)
+    about, best = found.about, found.about.get("best")
+    believed = (
+        isinstance(about.get("inexact"), list) and all(isinstance(each, str) for each in about["inexact"]),
+        type(about.get("metrics_bytes")) is int and about["metrics_bytes"] >= 0,
+        best is None or (isinstance(best, dict) and best.keys() == BEST and all(map(_is_finite, best.values()))),
+    )
+    if not all(believed):
+        raise training.CheckpointError(f"Expected a checkpoint of a run, found one of something else: {found.path}.")
+    if found.inexact:  # Of other batches, perhaps: then they are no losses of this row.
+        return found._replace(snapshot=found.snapshot._replace(losses=found.snapshot.losses[:0], seconds=0.0))
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 @contextlib.contextmanager

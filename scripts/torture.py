@@ -97,7 +97,7 @@ def begin(name: str, folder: Path, *, resume: bool, point: Point | None = None, 
             die_at(point, call)
         sys.argv = [name]
         config = module.Config(**COMMON, **options, out=folder, resume=resume)
-        _command.parse = lambda *_: config  # The command's own way from a configuration to an exit status.
+        _command.parse = lambda *_, **__: config  # The command's own way from a configuration to an exit status.
         _command.main(module.Config, name, "", module.run)
         status = 0
     except SystemExit as stop:
@@ -163,7 +163,8 @@ def trial(
         resumes += resume
     status = ended(begin(name, folder, resume=resume))
     # Killed right after its end, a run is refused as finished, and is whole.
-    lost = status not in (0, 2) or outcome(folder) != whole
+    ended_whole = status in (0, 2) and (folder / "result.json").exists()
+    lost = not ended_whole or outcome(folder) != whole
     if lost:
         print((folder.parent / f"{folder.name}.log").read_text(), file=sys.stderr)
     return Tally(kills, resumes, lost)

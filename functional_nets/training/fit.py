@@ -15,7 +15,7 @@ from jaxtyping import Float
 from functional_nets.training.chunks import Chunks
 from functional_nets.training.devices import batch_sharding, replicate
 from functional_nets.training.examples import Data, checked_data, steps_per_epoch
-from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError, explain, is_finite
+from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError, explain, stayed_finite
 from functional_nets.training.step import (
     Loss,
     TrainState,
@@ -188,10 +188,10 @@ def _advance(
     state, losses = chunks.run(now.state, stop)
     seconds = time.perf_counter() - start - (chunks.compile_seconds - compiled)
     bad = int(np.sum(~np.isfinite(losses)))
-    if not max_skipped and (bad or not is_finite(state.params)):
+    if not max_skipped and (bad or not stayed_finite(before, state)):
         raise explained(before, losses)
     if now.skipped + bad > max_skipped:
-        raise SkippedTooOftenError(stop, (stop - 1) // chunks.per_epoch + 1, now.skipped + bad)
+        raise SkippedTooOftenError(stop, (stop - 1) // chunks.per_epoch + 1, now.skipped + bad, max_skipped)
     losses_of_row = np.concatenate([now.losses, losses])
     return Snapshot(state, losses_of_row, now.seconds + seconds, now.skipped + bad), losses, seconds
 

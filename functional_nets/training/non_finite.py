@@ -5,15 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float
 
 from functional_nets.training.chunks import Chunks
 from functional_nets.training.loop import TrainStep
 from functional_nets.training.origin import Origin, first_non_finite
-from functional_nets.training.step import BatchLoss, TrainState, all_finite
+from functional_nets.training.step import BatchLoss, TrainState, stays_finite
 
-is_finite = jax.jit(all_finite)
+stayed_finite = jax.jit(stays_finite)
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -22,7 +20,7 @@ class NonFiniteLossError(ArithmeticError):
     Attributes:
         step: The first step, counted from 0, of which one of them was.
         epoch: The epoch, counted from 1, of that step.
-        found: Which: `"loss"`, `"gradient"` or `"parameters"`, the first that was in this order.
+        found: Which: `"loss"`, `"gradient"` or `"parameters"` (with the optimizer's memory), the first in this order.
         loss: The loss of that step.
         gradient_norm: The Euclidean norm of its gradient.
         origin: The operation that made the first such value, if running the step once more made it again.
@@ -38,12 +36,13 @@ class NonFiniteLossError(ArithmeticError):
         self.gradient_norm, self.origin, self.learning_rate = gradient_norm, origin, learning_rate
 
     def __str__(self) -> str:
+        kind = f"a finite {self.found}" if self.found != "parameters" else "finite parameters"
         value = f"{self.loss} first" if self.found == "loss" else "NaN or infinity first"
-        details = [f"gradient norm {self.gradient_norm:.4g}"] if np.isfinite(self.gradient_norm) else []
+        details = [f"gradient norm {self.gradient_norm:.4g}"] if not np.isnan(self.gradient_norm) else []
         details += [f"learning rate {self.learning_rate:g}"] if self.learning_rate is not None else []
         details += [str(self.origin)] if self.origin else []
         return (
-            f"Expected a finite {self.found}, found {value} at step {self.step} (epoch {self.epoch})"
+            f"Expected {kind}, found {value} at step {self.step} (epoch {self.epoch})"
             f"{''.join(f'; {each}' for each in details)}: "
             "try a smaller learning rate, or look for a logarithm or a division of 0 in the loss."
         )
@@ -52,14 +51,14 @@ class NonFiniteLossError(ArithmeticError):
 class SkippedTooOftenError(NonFiniteLossError):
     """Too many steps had to be skipped; the attributes are those of the last."""
 
-    def __init__(self, step: int, epoch: int, skipped: int):
+    def __init__(self, step: int, epoch: int, skipped: int, allowed: int):
         super().__init__(step, epoch, float("nan"))
-        self.skipped = skipped
+        self.skipped, self.allowed = skipped, allowed
 
     def __str__(self) -> str:
         return (
-            f"Expected few steps to be skipped, found {self.skipped} by step {self.step} (epoch {self.epoch}), whose "
-            "loss, gradient or parameters were not finite: try a smaller learning rate."
+            f"Expected at most {self.allowed} steps to be skipped, found {self.skipped} by step {self.step} (epoch "
+            f"{self.epoch}), whose loss, gradient or parameters were not finite: try a smaller learning rate."
         )
 
 
@@ -79,19 +78,22 @@ def explain(
     step = int(state.step)
     batch, key = chunks.batch(step)
     loss, gradient = jax.jit(jax.value_and_grad(batch_loss))(state.params, batch, key)
-    loss_is_fine, gradient_is_fine = bool(jnp.isfinite(loss)), bool(is_finite(gradient))
+    loss_is_fine = bool(jnp.isfinite(loss))
+    gradient_is_fine = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     return NonFiniteLossError(
         step,
         step // chunks.per_epoch + 1,
         float(loss),
         found="parameters" if loss_is_fine and gradient_is_fine else "gradient" if loss_is_fine else "loss",
-        gradient_norm=float(_norm(gradient)),
+        gradient_norm=_norm(gradient),
         origin=first_non_finite(train_step, state, batch, key),
     )
 
 
-def _norm(tree: Any) -> Float[Array, ""]:
-    return jnp.sqrt(sum(jnp.sum(jnp.square(jnp.abs(leaf))) for leaf in jax.tree.leaves(tree)))
+def _norm(tree: Any) -> float:
+    """The Euclidean norm, in float64, in which the squares of large numbers of float32 do not overflow."""
+    sizes = [np.abs(np.asarray(leaf)).astype(np.float64) for leaf in jax.tree.leaves(tree)]
+    return float(np.sqrt(sum(np.sum(np.square(size)) for size in sizes)))
 
 
 def _last_finite(chunks: Chunks, before: TrainState, losses: np.ndarray) -> TrainState:
@@ -105,11 +107,11 @@ def _last_finite(chunks: Chunks, before: TrainState, losses: np.ndarray) -> Trai
     if not np.isfinite(losses[-1]):
         bad -= 1
         state = state_at(bad)
-        if is_finite(state.params):
+        if stayed_finite(before, state):
             return state
     middle = bad - 1  # Where it is most often.
     while bad - finite > 1:
-        if is_finite(state_at(middle).params):
+        if stayed_finite(before, state_at(middle)):
             finite = middle
         else:
             bad = middle

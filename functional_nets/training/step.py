@@ -81,14 +81,20 @@ def skip_non_finite(train_step: Callable[[TrainState, Batch, Array], Any]) -> Ca
 
     def skipping_step(state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, Float[Array, ""]]:
         after, loss = train_step(state, batch, key)
-        fine = jnp.isfinite(loss) & all_finite(after.params)
+        fine = jnp.isfinite(loss) & stays_finite(state, after)
         kept = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, state)
         return kept._replace(step=after.step), jnp.where(fine, loss, jnp.nan)
 
     return skipping_step
 
 
-def all_finite(tree: Any) -> Bool[Array, ""]:
-    """Returns whether no number of a tree is NaN or infinite."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])) if leaves else jnp.asarray(True)
+def stays_finite(before: Any, after: Any) -> Bool[Array, ""]:
+    """Returns whether each number of a tree that was finite before is so after.
+
+    What was infinite before is meant to be: some optimizers begin so.
+    """
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    fine = [
+        jnp.all(jnp.isfinite(new) | ~jnp.isfinite(old)) for old, new in pairs if jnp.issubdtype(new.dtype, jnp.inexact)
+    ]
+    return jnp.all(jnp.stack(fine)) if fine else jnp.asarray(True)

@@ -21,6 +21,7 @@ from experiments._options import TrainingConfig
 from experiments._training import train
 from functional_nets.training import CheckpointError, SkippedTooOftenError
 from tests.experiments.conftest import contents
+from tests.hostile.checkpoints import signed
 
 CHECKOUT = Path(__file__).parents[2]
 REPORT = 1000  # Steps between two checkpoints of XOR.
@@ -116,10 +117,13 @@ def test_a_finished_run_is_not_resumed(uninterrupted):
     assert (uninterrupted.folder / "result.json").read_text() == before
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(uninterrupted, tmp_path):
+@pytest.mark.parametrize("half_written", [False, True])
+def test_a_run_killed_before_its_first_checkpoint_begins_again(uninterrupted, tmp_path, half_written):
     folder = tmp_path / "early"
-    folder.mkdir()
+    (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.json").write_text("{}")
+    if half_written:
+        (folder / "checkpoints" / "step_000001000.safetensors.partial").write_bytes(b"half")
     again = go_on(folder, 5 * REPORT + 101)
     assert again.summary["params_sha256"] == uninterrupted.summary["params_sha256"]
 
@@ -222,9 +226,9 @@ def test_a_full_disk_stops_no_training_and_the_last_checkpoint_is_asked_for(tmp_
 
 def test_checkpoints_come_when_they_are_asked_for(tmp_path):
     run(tmp_path / "steps", 2 * REPORT, checkpoint_every="700", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "steps") == [700, 1400, 2 * REPORT]
+    assert steps_kept(tmp_path / "steps") == [700, REPORT, 1400, 2 * REPORT]  # At 1,000 the best so far.
     run(tmp_path / "seconds", 2 * REPORT, checkpoint_every="1000s", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "seconds") == [2 * REPORT]
+    assert steps_kept(tmp_path / "seconds") == [REPORT, 2 * REPORT]  # The first is the best so far.
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
@@ -237,6 +241,71 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
     config = FallingConfig(batch_size=2, learning_rate=0.1, gradient_check=False, out=out, keep_checkpoints=1)
     train("falling", config, falling, np.float32(0), (np.zeros(10, np.float32),), evaluate, {"source": "embedded"})
     assert steps_kept(out) == [10, 25]  # Of two equally good ones the first.
+
+
+def test_a_run_goes_on_with_the_options_that_it_began_with(tmp_path, command):
+    out = tmp_path / "run"
+    assert command("xor", *WORDS, "--no-gradient-check", "--steps", REPORT, "--out", out).status == 0
+    assert command("xor", "--resume", "--out", out, "--steps", 2 * REPORT).status == 0
+    options = json.loads((out / "config.json").read_text())
+    assert {name: options[name] for name in OPTIONS} == OPTIONS
+    assert options["steps"] == 2 * REPORT
+    assert "found 1" in command("xor", "--resume", "--out", out, "--steps", 3 * REPORT, "--seed", 2).err
+
+
+def test_a_run_is_not_resumed_to_fewer_steps_than_it_has_nor_without_its_checkpoints(tmp_path):
+    out = tmp_path / "run"
+    run(out, 2 * REPORT)
+    (out / "result.json").unlink()
+    with pytest.raises(OptionError, match="at step 2,000 of 1,000"):
+        go_on(out, REPORT)
+    go_on(out, 2 * REPORT)
+    shutil.rmtree(out / "checkpoints")
+    before = contents(out)
+    with pytest.raises(CheckpointError, match="Expected a whole checkpoint"):
+        go_on(out, 3 * REPORT)
+    assert contents(out) == before
+
+
+def test_what_is_not_the_runs_own_stays_when_it_begins_and_when_it_is_overwritten(tmp_path):
+    out = tmp_path / "run"
+    (out / "pictures").mkdir(parents=True)
+    own = [out / "movie.mkv.partial", out / "pictures" / "family.jpg", out / "notes.txt"]
+    for path in own:
+        path.write_text("precious")
+    run(out, REPORT, overwrite=True)
+    assert [path.read_text() for path in own] == ["precious"] * 3
+
+
+def test_a_folder_that_is_moved_is_not_made_again(tmp_path):
+    def move(params):
+        if (tmp_path / "run").exists() and params > -2:
+            (tmp_path / "run").rename(tmp_path / "moved")
+        return {"test_accuracy": 0.5, "test_loss": 1.0}
+
+    config = FallingConfig(batch_size=2, learning_rate=0.1, gradient_check=False, out=tmp_path / "run")
+    with pytest.raises(OptionError, match="found it moved or deleted"):
+        train("falling", config, falling, np.float32(0), (np.zeros(10, np.float32),), move, {"source": "embedded"})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("metrics_bytes", "abc"), ("metrics_bytes", -5), ("best", {}), ("best", "x"), ("inexact", 5), ("seconds", 1e300)],
+)
+def test_a_checkpoint_that_says_what_no_run_says_is_refused(tmp_path, name, value):
+    out = tmp_path / "run"
+    run(out, REPORT)
+    (path,) = (out / "checkpoints").iterdir()
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["about"]) | {name: value}
+    header["__metadata__"]["about"] = json.dumps(about)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(signed(len(text).to_bytes(8, "little") + text + content[8 + length :]))
+    with pytest.raises(CheckpointError, match=r"Expected a .*checkpoint"):
+        go_on(out, 2 * REPORT)
 
 
 def test_overwriting_leaves_nothing_of_the_run_before(uninterrupted, tmp_path):

@@ -159,7 +159,7 @@ def test_a_file_larger_than_a_state_can_be_is_not_even_read(tmp_path):
         stream.truncate(2**40)  # Sparse: it takes no room.
     found = load(tmp_path)
     assert_step(found, 5)
-    assert "1,099,511,627,776 bytes, more than the" in found.notices[0]
+    assert "found 1,099,511,627,776 in" in found.notices[0]
 
 
 def test_a_name_in_a_file_does_nothing_to_the_terminal_that_shows_it(tmp_path):

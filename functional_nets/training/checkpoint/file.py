@@ -28,6 +28,7 @@ TYPES = {
     "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
     "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
+LONGEST = 1e9  # Seconds between two rows: thirty years.
 ZEROS = b"0" * 64
 DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')  # In the text of `about` the quotation marks are escaped.
 
@@ -43,7 +44,7 @@ def pack(snapshot: Snapshot, about: dict[str, Any]) -> bytes:
         snapshot: What to keep.
         about: More of it, in values that JSON can hold.
     """
-    about = {**about, "seconds": snapshot.seconds, "skipped": snapshot.skipped}
+    about = {**about, "seconds": float(snapshot.seconds), "skipped": snapshot.skipped}
     arrays = {name: _numbers(leaf) for name, leaf in _named(snapshot.state).items()}
     # Compact, so that the hash is found as `DIGEST` has it whatever the order of the metadata.
     content = save({**arrays, "losses": snapshot.losses}, {"about": json.dumps(about), "sha256": ZEROS.decode()})
@@ -64,8 +65,11 @@ def unpack(content: bytes, like: TrainState) -> tuple[Snapshot, dict[str, Any]]:
     about = read_about(content)
     try:
         arrays = {name: array_of(entry) for name, entry in safetensors.deserialize(content)}
-        losses = arrays.pop("losses").reshape(-1)
-        seconds, skipped = float(about["seconds"]), int(about["skipped"])
+        losses, seconds, skipped = arrays.pop("losses"), about["seconds"], about["skipped"]
+        if losses.ndim != 1 or not jnp.issubdtype(losses.dtype, jnp.floating):
+            raise TypeError(f"losses of type {losses.dtype} with {losses.ndim} axes")
+        if type(seconds) is not float or not 0 <= seconds < LONGEST or type(skipped) is not int or skipped < 0:
+            raise ValueError("no number of seconds, or of skipped steps")
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise _none_of_ours(error) from None
     return Snapshot(_restored(arrays, like), losses, seconds, skipped), about

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from functional_nets.data.bounded import shown
+from functional_nets.data import DataError
+from functional_nets.data.bounded import read, shown
 from functional_nets.training.checkpoint import writing
 from functional_nets.training.checkpoint.contract import Contract, differences
 from functional_nets.training.checkpoint.file import CheckpointError, largest_size, pack, read_about, unpack
@@ -48,7 +49,9 @@ def save_checkpoint(
     Raises:
         OSError: When it cannot be written; the files before it are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        writing.flush_folder(folder.parent)
     step = int(snapshot.state.step)
     path = folder / f"step_{step:09d}.safetensors"
     writing.write_whole(path, pack(snapshot, about))
@@ -85,6 +88,8 @@ def load_checkpoint(
         inexact = _compare(about.get("contract", {}), contract, path, allow_inexact)
         try:
             snapshot, _ = unpack(content, like)
+            if int(snapshot.state.step) != _step(path):
+                raise CheckpointError(f"it is of step {snapshot.state.step}, which is not what its name says")
         except CheckpointError as error:
             raise CheckpointError(
                 f"Expected a checkpoint of this model and optimizer, found another in {path}: {error}; "
@@ -105,22 +110,20 @@ def _compare(was: Contract, now: Contract | None, path: Path, allow_inexact: boo
     if differing and not allow_inexact:
         name, then, present = differing[0]
         raise CheckpointError(
-            f"Expected a checkpoint with {name} = {present}, found {shown(then)} in {path}: resume with what the run "
-            "began with, or say --allow-inexact to go on without the promise of the same bits."
+            f"Expected a checkpoint with {shown(name)} = {present}, found {shown(then)} in {path}: resume with what "
+            "the run began with, or say --allow-inexact to go on without the promise of the same bits."
         )
-    return [f"Going on inexactly: {name} was {shown(then)} and is {present}." for name, then, present in differing]
+    return [
+        f"Going on inexactly: {shown(name)} was {shown(then)} and is {present}." for name, then, present in differing
+    ]
 
 
 def _read(path: Path, like: TrainState) -> bytes:
     """Returns the content of a file; its size is looked at before it is read."""
-    largest = largest_size(like)
     try:
-        if (size := path.stat().st_size) > largest:
-            raise CheckpointError(f"it has {size:,} bytes, more than the {largest:,} that a state here can have")
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"it cannot be read ({error.strerror or error})") from None
-    return content
+        return read(path, largest_size(like), "remove it")
+    except DataError as error:
+        raise CheckpointError(f"it cannot be read: {error}") from None
 
 
 def _step(path: Path) -> int | None:

@@ -70,13 +70,13 @@ class BackgroundWriter:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._error: OSError | None = None
+        self._error: Exception | None = None
 
     def submit(self, job: Callable[[], None]) -> None:
         """Starts a job once the one before has ended.
 
         Raises:
-            OSError: That of the job before; this one is not started then.
+            OSError: Or whatever the job before raised; this one is not started then.
         """
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(job,), name="checkpoint")
@@ -86,7 +86,7 @@ class BackgroundWriter:
         """Returns when no job is running.
 
         Raises:
-            OSError: That of the last job.
+            OSError: Or whatever the last job raised.
         """
         if self._thread is not None:
             self._thread.join()
@@ -98,5 +98,5 @@ class BackgroundWriter:
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except OSError as error:
+        except Exception as error:  # Of whatever kind: a save that failed must not pass for one.
             self._error = error
