@@ -175,7 +175,7 @@ def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable
     rates = jnp.asarray([trial.config.learning_rate for trial in trials], jnp.float32)
     result = training.fit_population(
         task.loss_fn,
-        jax.tree.map(lambda leaf: jnp.stack([leaf] * len(trials)), task.params),
+        jax.tree.map(lambda leaf: np.stack([leaf] * len(trials)), task.params),
         problem.examples,
         lambda learning_rate: training.make_optimizer(config.optimizer, learning_rate),
         batch_size=config.batch_size,
@@ -189,9 +189,10 @@ def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable
         steps=config.length.get("steps"),
     )
     per_report = task.epochs_per_report * -(-len(problem.examples[0]) // config.batch_size)
+    params = jax.device_get(result.params)
     since = (result.losses.shape[1] - 1) // per_report * per_report
     return [
-        _tried(trial, task, jax.tree.map(lambda leaf, at=at: leaf[at], result.params), result.losses[at], since)
+        _tried(trial, task, jax.tree.map(lambda leaf, at=at: leaf[at], params), result.losses[at], since)
         for at, trial in enumerate(trials)
     ]
 
@@ -199,7 +200,7 @@ def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable
 def _tried(trial: Trial, task: Task, params: Any, losses: np.ndarray, since: int) -> Tried:
     """What a trial has found; one that the experiment alone would have stopped counts as diverged."""
     bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size or not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
+    if bad.size or not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         return Tried(trial.number, trial.values, diverged_at=int(bad[0]) + 1 if bad.size else len(losses))
     accuracy, loss = task.evaluate(params)
     return Tried(trial.number, trial.values, float(accuracy), float(loss), float(losses[since:].mean()))

@@ -14,6 +14,7 @@ LEFT, RIGHT = 70, 140
 DIVERGED = BOTTOM + 22
 LABELLED = 3
 LABEL_STEP = 16.0
+FAN = 9.0  # Half the height over which the lines through one value of a list are spread, to be told apart.
 ACCURACIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
 
 
@@ -61,7 +62,11 @@ def parallel_coordinates(title: str, dimensions: Sequence[Dimension], paths: Seq
     accuracy = _accuracy_axis([path.accuracy for path in paths if path.accuracy is not None])
     gap = (WIDTH - LEFT - RIGHT) / len(dimensions)
     axes = [_axis(dimension, LEFT + gap * number) for number, dimension in enumerate(dimensions)]
-    lines = [_line(axes, accuracy, path, rank) for rank, path in enumerate(paths)]
+    heights = [
+        _heights(axis, [path.values[number] for path in paths], dimensions[number].ends is None)
+        for number, axis in enumerate(axes)
+    ]
+    lines = [_line(axes, [each[rank] for each in heights], accuracy, path, rank) for rank, path in enumerate(paths)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-size="12" '
         'font-family="system-ui, sans-serif" class="chart" style="min-width:40rem">'
@@ -96,8 +101,7 @@ def _accuracy_axis(accuracies: Sequence[float]) -> _Axis:
     low, high = scale(1 - most), -math.log10(least)
     place = _between(low, high if high > low else low + 1, scale)
     shown = [accuracy for accuracy in ACCURACIES if accuracies and min(accuracies) <= accuracy <= max(accuracies)]
-    ends = [min(accuracies), max(accuracies)] if accuracies else []
-    marks = [(place(accuracy), f"{100 * accuracy:.4g}%") for accuracy in (*ends, *shown)]
+    marks = [(place(accuracy), f"{100 * accuracy:.4g}%") for accuracy in (*sorted(accuracies)[:1], *shown)]
     return _Axis("test accuracy", WIDTH - RIGHT, _apart(marks), place)
 
 
@@ -119,7 +123,7 @@ def _drawn(axis: _Axis) -> str:
         f'<path d="M{axis.x - 4:.1f} {y:.1f}h8" stroke="var(--ink)"/>'
         # A halo of the page's colour, so that the lines behind do not hide it.
         f'<text x="{axis.x - 8:.1f}" y="{y + 4:.1f}" text-anchor="end" fill="var(--ink)" stroke="var(--paper)" '
-        f'stroke-width="4" paint-order="stroke" stroke-linejoin="round">{html.escape(text)}</text>'
+        f'stroke-width="5" paint-order="stroke" stroke-linejoin="round">{html.escape(text)}</text>'
         for y, text in axis.marks
     )
     return (
@@ -129,9 +133,20 @@ def _drawn(axis: _Axis) -> str:
     )
 
 
-def _line(axes: Sequence[_Axis], accuracy: _Axis, path: Path, rank: int) -> str:
+def _heights(axis: _Axis, values: Sequence[Value], fanned: bool) -> list[float]:
+    """Where each line crosses an axis; those through one value of a list are fanned out, the first at the top."""
+    if not fanned:
+        return [axis.place(value) for value in values]
+    heights = []
+    for at, value in enumerate(values):
+        before, others = values[:at].count(value), values.count(value) - 1
+        heights.append(axis.place(value) + (FAN * (2 * before / others - 1) if others else 0))
+    return heights
+
+
+def _line(axes: Sequence[_Axis], heights: Sequence[float], accuracy: _Axis, path: Path, rank: int) -> str:
     ends = DIVERGED if path.accuracy is None else accuracy.place(path.accuracy)
-    points = [(axis.x, axis.place(value)) for axis, value in zip(axes, path.values, strict=True)]
+    points = [(axis.x, y) for axis, y in zip(axes, heights, strict=True)]
     route = "L".join(f"{x:.1f} {y:.1f}" for x, y in [*points, (accuracy.x, ends)])
     if path.accuracy is None:
         look = 'stroke="var(--s1)" stroke-width="1" stroke-dasharray="4 4"'
