@@ -23,7 +23,7 @@ class OptionError(ValueError):
 
 
 def option(default: Any, help: str, choices: Sequence[str] = ()) -> Any:
-    """Returns a dataclass field with the text that `--help` shows for it."""
+    """Returns a dataclass field with the text that `--help` shows for it; one of type `tuple[…, …]` takes several."""
     return dataclasses.field(default=default, metadata={"help": help, "choices": tuple(choices)})
 
 
@@ -48,7 +48,7 @@ class OneLineParser(argparse.ArgumentParser):
         """
         for pattern, line in (
             (r"unrecognized arguments: (.*)", r"expected options of this experiment, found \1"),
-            (r"argument (--\S+): expected one argument", r"expected a value after \1, found none"),
+            (r"argument (--\S+): expected (?:one|at least one) argument", r"expected a value after \1, found none"),
             (r"argument (--\S+): ignored explicit argument (.*)", r"expected no value for \1, found \2"),
             (r"the following arguments are required: (.*)", r"expected \1, found none"),
             (r"argument \S+: (.*)", r"\1"),
@@ -106,7 +106,7 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field, hint:
         parser.add_argument(flag, dest=field.name, action=action, help=text)
         return
     kind = next((part for part in typing.get_args(hint) if part is not types.NoneType), hint)
-    shown = "" if field.default is None else f" (default: {field.default})"
+    shown = "" if field.default in (None, ()) else f" (default: {field.default})"
     choices = field.metadata["choices"]
     parser.add_argument(
         flag,
@@ -115,6 +115,7 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field, hint:
         type=_converter(flag, kind, choices),
         metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
         help=text + shown,
+        nargs="+" if typing.get_origin(hint) is tuple else None,
     )
 
 
@@ -157,7 +158,7 @@ def command_line(name: str, config: Any) -> str:
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
-            words += [flag, str(value)]
+            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
     return shlex.join(words)
 
 

@@ -4,6 +4,7 @@ The network is 2-2-1 with sigmoids, trained on the whole table at a learning rat
 weights that the notebook drew, unless `--seed` draws others; from some of those it does not learn XOR.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,29 +82,41 @@ def steps_per_epoch(config: Config) -> int:
     return -(-len(X) // config.batch_size)
 
 
-def run(config: Config) -> Result | list[Cell]:
-    """Returns the result of one training, or of a population, after writing its files."""
-    config.check()
-    if config.population:
-        return xor_population(config, (X, LABELS))
-    loss_fn = binary_cross_entropy_loss(model(config).apply)
+def epochs_per_report(config: Config) -> int:
+    """Returns how many epochs lie between two rows of the metrics: a thousand steps."""
+    return -(-1000 // steps_per_epoch(config))
+
+
+def make_evaluate(config: Config) -> Callable[[Any], dict[str, float]]:
+    """Returns what measures a network on the table: from parameters to `test_accuracy` and `test_loss`."""
+    apply = model(config).apply
+    loss_fn = binary_cross_entropy_loss(apply)
 
     @jax.jit
     def score(params: Any) -> tuple[jax.Array, jax.Array]:
-        answers = jax.nn.sigmoid(model(config).apply(params, jnp.asarray(X))[:, 0]) >= 0.5
+        answers = jax.nn.sigmoid(apply(params, jnp.asarray(X))[:, 0]) >= 0.5
         return jnp.mean(answers == LABELS), loss_fn(params, X, LABELS)
 
     def evaluate(params: Any) -> dict[str, float]:
         accuracy, loss = score(params)
         return {"test_accuracy": float(accuracy), "test_loss": float(loss)}
 
+    return evaluate
+
+
+def run(config: Config) -> Result | list[Cell]:
+    """Returns the result of one training, or of a population, after writing its files."""
+    config.check()
+    if config.population:
+        return xor_population(config, (X, LABELS))
     source = {
         "dataset": "the table of XOR", "source": "embedded", "complete": True, "notice": None,
         "seen": True, "test_examples": len(X),
     }  # fmt: skip
     return train(
-        "xor", config, loss_fn, initial_params(config), (X, LABELS), evaluate, source,
-        shuffle=config.batch_size < len(X), epochs_per_report=-(-1000 // steps_per_epoch(config)),
+        "xor", config, binary_cross_entropy_loss(model(config).apply), initial_params(config), (X, LABELS),
+        make_evaluate(config), source,
+        shuffle=config.batch_size < len(X), epochs_per_report=epochs_per_report(config),
         sections=lambda params: sections(config, params),
     )  # fmt: skip
 

@@ -127,7 +127,7 @@ def fit(
     """
     data, num_examples = checked_data(train, batch_size)
     per_epoch = steps_per_epoch(num_examples, batch_size)
-    total = _total_steps(epochs, steps, per_epoch)
+    total = total_steps(epochs, steps, per_epoch)
     for name, value in (("epochs_per_report", epochs_per_report), ("chunk_steps", chunk_steps)):
         if value is not None and value < 1:
             raise ValueError(f"Expected {name} of at least 1, found {value}.")
@@ -230,7 +230,12 @@ def _probed(chunks: Chunks, state: TrainState) -> tuple[bool, float]:
     return bits[0] == bits[1], (stop - first) / seconds
 
 
-def _total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
+def total_steps(epochs: int | None, steps: int | None, per_epoch: int) -> int:
+    """Returns how many steps a training takes that is given one of `epochs` and `steps`.
+
+    Raises:
+        ValueError: When it is given both or none, or fewer than one.
+    """
     if (epochs is None) == (steps is None):
         raise ValueError(f"Expected either epochs or steps, found epochs={epochs} and steps={steps}.")
     name, value = ("epochs", epochs) if steps is None else ("steps", steps)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from functional_nets.nn import count_parameters
 from functional_nets.training.examples import Data, checked_data, epoch_orders, steps_per_epoch
+from functional_nets.training.fit import total_steps
 from functional_nets.training.loop import make_loop
 from functional_nets.training.step import Loss, init_state, make_train_step
 
@@ -25,8 +26,8 @@ class PopulationResult(NamedTuple):
 
     Attributes:
         params: The trained parameters; the first axis of each leaf counts the networks.
-        losses: The mean loss of each network in each epoch, or its loss in each step; NaN or infinite where
-            one has diverged.
+        losses: The mean loss of each network in each epoch, of which the last may be a part, or its loss in each
+            step; NaN or infinite where one has diverged.
         compile_seconds: Time spent compiling.
         train_seconds: Time spent in the compiled steps.
         evaluations: What `evaluate` returned after each epoch, leaves stacked [epochs, networks, …].
@@ -46,13 +47,15 @@ def fit_population(
     optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
     *,
     batch_size: int,
-    epochs: int,
     key: Array,
+    epochs: int | None = None,
+    steps: int | None = None,
     shuffle: bool = True,
     hyperparameters: dict[str, Array] | None = None,
     epochs_per_program: int = 1,
     evaluate: Callable[[Any], Any] | None = None,
     every_step: bool = False,
+    on_program: Callable[[int], None] | None = None,
 ) -> PopulationResult:
     """Returns N networks, each trained as `fit` would train it, in one program that shares the data.
 
@@ -66,14 +69,16 @@ def fit_population(
         data: As for `fit`.
         optimizer: From optax; with `hyperparameters`, what makes one from them, such as `optax.sgd`.
         batch_size: Examples of a step.
-        epochs: Passes over the data.
         key: What the order of the examples is drawn from.
+        epochs: Passes over the data; give this or `steps`.
+        steps: Steps, the last epoch being cut short; give this or `epochs`.
         shuffle: Whether each epoch draws a new order.
         hyperparameters: Arrays [N] by name, one value for each network, such as
             `{"learning_rate": jnp.array([0.1, 0.2])}`.
-        epochs_per_program: Epochs that run as one compiled program; must divide `epochs`.
+        epochs_per_program: Epochs that run as one compiled program; must divide `epochs`, but not `steps`.
         evaluate: A pure function of one network's parameters, taken for each after each program.
         every_step: Whether `losses` shall hold the loss of each step instead of each epoch's mean.
+        on_program: Is given the number of steps taken so far after each program.
 
     Raises:
         ValueError: For sizes that do not fit, as when `epochs_per_program` does not divide `epochs`.
@@ -81,7 +86,9 @@ def fit_population(
     data, num_examples = checked_data(data, batch_size)
     if epochs_per_program < 1:
         raise ValueError(f"Expected epochs_per_program of at least 1, found {epochs_per_program}.")
-    if epochs < 1 or epochs % epochs_per_program:
+    per_epoch = steps_per_epoch(num_examples, batch_size)
+    total = total_steps(epochs, steps, per_epoch)
+    if epochs is not None and epochs % epochs_per_program:
         raise ValueError(
             f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, at least 1, found {epochs}."
         )
@@ -94,18 +101,20 @@ def fit_population(
     def init(params: Any, values: dict[str, Array]) -> Any:
         return init_state(params, make_optimizer(values))
 
-    steps = epochs_per_program * steps_per_epoch(num_examples, batch_size)
+    capacity = epochs_per_program * per_epoch
 
     def run(state: Any, values: dict[str, Array], data: Any, orders: Any, key: Array, first: Array) -> Any:
         train_step = make_train_step(loss_fn, make_optimizer(values))
-        loop = make_loop(train_step, num_examples, batch_size, capacity=steps, stop_on_bad_loss=False)
-        state, losses = loop(state, data, orders, key, first, first + steps)
-        kept = losses if every_step else losses.reshape(epochs_per_program, -1).mean(axis=1)
+        loop = make_loop(train_step, num_examples, batch_size, capacity=capacity, stop_on_bad_loss=False)
+        stop = jnp.minimum(first + capacity, total)
+        state, losses = loop(state, data, orders, key, first, stop)
+        ran = (jnp.arange(capacity) < stop - first).reshape(epochs_per_program, -1)
+        kept = losses if every_step else losses.reshape(ran.shape).mean(axis=1, where=ran)
         return state, kept, evaluate(state.params) if evaluate else None
 
     def arguments(state: Any, epoch: int) -> tuple[Any, ...]:
         orders = epoch_orders(key, epoch, epochs_per_program, num_examples) if shuffle else None
-        return state, hyperparameters, data, orders, key, jnp.asarray(epoch // epochs_per_program * steps)
+        return state, hyperparameters, data, orders, key, jnp.asarray(epoch * per_epoch)
 
     networks = len(jax.tree.leaves(stacked_params)[0])
     axis = -1 if count_parameters(stacked_params) <= TINY * networks else 0
@@ -117,11 +126,14 @@ def fit_population(
 
     losses, evaluations = [], []
     start = time.perf_counter()
-    for epoch in range(0, epochs, epochs_per_program):
+    for epoch in range(0, -(-total // per_epoch), epochs_per_program):
         state, kept, evaluation = compiled(*arguments(state, epoch))
         losses.append(np.asarray(kept))
         evaluations.append(jax.tree.map(np.asarray, evaluation))
+        if on_program:
+            on_program(min((epoch + epochs_per_program) * per_epoch, total))
     train_seconds = time.perf_counter() - start
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *evaluations)
     params = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, axis, 0), state.params)
-    return PopulationResult(params, np.concatenate(losses, axis=1), compile_seconds, train_seconds, stacked)
+    all_losses = np.concatenate(losses, axis=1)[:, : total if every_step else -(-total // per_epoch)]
+    return PopulationResult(params, all_losses, compile_seconds, train_seconds, stacked)

@@ -39,6 +39,18 @@ def test_each_network_is_the_one_that_fit_trains():
         np.testing.assert_allclose(together.losses[number], epoch_means(alone.losses), rtol=1e-5)
 
 
+def test_steps_may_end_within_an_epoch():
+    options = {"batch_size": BATCH, "key": KEY, "steps": STEPS + 2}
+    told = []
+    together = fit_population(loss, STACKED, DATA, optax.sgd(0.05), every_step=True, on_program=told.append, **options)
+    alone = fit(loss, member(1), DATA, optimizer=optax.sgd(0.05), **options)
+    assert_close(member(1, together.params), alone.params)
+    np.testing.assert_allclose(together.losses[1], alone.losses, rtol=1e-5)
+    assert told == [STEPS, STEPS + 2]
+    by_epoch = fit_population(loss, STACKED, DATA, optax.sgd(0.05), **options).losses
+    np.testing.assert_allclose(by_epoch[1], [alone.losses[:STEPS].mean(), alone.losses[STEPS:].mean()], rtol=1e-5)
+
+
 def test_where_the_networks_are_counted_changes_nothing(monkeypatch):
     last = fit_population(loss, STACKED, DATA, optax.adam(0.05), **COMMON)
     monkeypatch.setattr(population, "TINY", 0)

@@ -1,0 +1,206 @@
+"""The trials of a sweep: what each is to train, which share a program, and how that program is run."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments._command import OptionError, parse
+from experiments._space import Values
+from experiments._training import TrainingConfig
+from functional_nets import data, training
+from functional_nets.nn import binary_cross_entropy_loss, classification_loss
+from functional_nets.report.sweep import Tried
+
+
+class Trial(NamedTuple):
+    """A network that is to be trained.
+
+    Attributes:
+        number: From 1.
+        values: Of the options that the space names.
+        config: All options.
+    """
+
+    number: int
+    values: Values
+    config: TrainingConfig
+
+
+class Task(NamedTuple):
+    """What trials with the same shapes share.
+
+    Attributes:
+        loss_fn: `loss_fn(params, *batch)`.
+        params: Where training starts.
+        evaluate: From parameters to the accuracy and loss on the test data.
+        shuffle: Whether each epoch draws a new order.
+        epochs_per_report: Epochs over which the training loss is averaged.
+    """
+
+    loss_fn: Callable[..., jax.Array]
+    params: Any
+    evaluate: Callable[[Any], tuple[float, float]]
+    shuffle: bool = True
+    epochs_per_report: int = 1
+
+
+class Problem(NamedTuple):
+    """An experiment with its data.
+
+    Attributes:
+        examples: Inputs and labels.
+        task: From a trial's options to what it shares with others.
+        source: Where the data come from.
+        notice: What must not be missed about them.
+    """
+
+    examples: Sequence[Any]
+    task: Callable[[Any], Task]
+    source: str
+    notice: str | None
+
+
+def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str]) -> list[Trial]:
+    """Returns the trials with all options, read as the experiment's own command reads them.
+
+    Args:
+        name: The experiment's.
+        drawn: The values of each trial.
+        words: What all trials add to their command.
+
+    Raises:
+        OptionError: For a value that the experiment cannot use.
+        SystemExit: For one that is of another type, after one line on standard error.
+    """
+    module = importlib.import_module(f"experiments.{name}")
+    trials = []
+    for number, values in enumerate(drawn, 1):
+        own = [word for option, value in values.items() for word in _word(module.Config, option, str(value))]
+        trials.append(Trial(number, values, parse(module.Config, name, "", [*words, *own])))
+        trials[-1].config.check()
+    return trials
+
+
+def _word(config_class: type, name: str, text: str) -> list[str]:
+    """The word that gives an option a value on the command line; none for what a switch is by default."""
+    flag = "--" + name.replace("_", "-")
+    default = next(field.default for field in dataclasses.fields(config_class) if field.name == name)
+    if not isinstance(default, bool):
+        return [f"{flag}={text}"]
+    if text not in ("true", "false"):
+        raise OptionError(f"Expected true or false for {name} in --space, found {text!r}: write {name}=true,false.")
+    if (text == "true") == default:
+        return []
+    return [flag.replace("--", "--no-", 1) if default else flag]
+
+
+def programs(trials: Sequence[Trial], at_once: int) -> list[list[Trial]]:
+    """Returns the trials by the programs that train them, at most `at_once` in each.
+
+    Those of a program differ in their learning rates alone: the same shapes, the same batches in the same order.
+    """
+    groups: dict[TrainingConfig, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(dataclasses.replace(trial.config, learning_rate=1.0), []).append(trial)
+    return [group[first : first + at_once] for group in groups.values() for first in range(0, len(group), at_once)]
+
+
+def load_problem(name: str, source: str, data_dir: Path | None) -> Problem:
+    """Returns an experiment with its data."""
+    module = importlib.import_module(f"experiments.{name}")
+    if name == "xor":
+        return Problem((module.X, module.LABELS), lambda config: _xor_task(module, config), "embedded", None)
+    images = data.load(module.DATASET, source=source, data_dir=data_dir)
+    return Problem(images.train, lambda config: _images_task(module, config, images.test), images.source, images.notice)
+
+
+def _xor_task(xor: Any, config: Any) -> Task:
+    evaluate = xor.make_evaluate(config)
+
+    def measured(params: Any) -> tuple[float, float]:
+        found = evaluate(params)
+        return found["test_accuracy"], found["test_loss"]
+
+    return Task(
+        binary_cross_entropy_loss(xor.model(config).apply),
+        xor.initial_params(config),
+        measured,
+        shuffle=config.batch_size < len(xor.X),
+        epochs_per_report=xor.epochs_per_report(config),
+    )
+
+
+def _images_task(module: Any, config: Any, test: data.Split) -> Task:
+    model = module.model(config)
+    return Task(
+        classification_loss(model.apply),
+        model.init(jax.random.key(config.seed or 0)),
+        lambda params: training.evaluate(model.apply, params, test),
+        shuffle=getattr(config, "shuffle", True),
+    )
+
+
+def check_batch_sizes(trials: Sequence[Trial], examples: int) -> None:
+    """Raises OptionError when a trial's batch is larger than the data."""
+    largest = max(trial.config.batch_size for trial in trials)
+    if largest > examples:
+        raise OptionError(
+            f"Expected batch_size of at most {examples}, as many as there are examples, found {largest}: "
+            "give smaller ones."
+        )
+
+
+def steps_of(problem: Problem, config: TrainingConfig) -> int:
+    """Returns how many steps a trial takes."""
+    per_epoch = -(-len(problem.examples[0]) // config.batch_size)
+    return config.length.get("steps") or config.length["epochs"] * per_epoch
+
+
+def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable[[int], None]) -> list[Tried]:
+    """Returns what the trials of one program find, each what its experiment finds with the same options.
+
+    Args:
+        problem: The experiment.
+        trials: As `programs` returns them.
+        on_steps: Is given the number of steps taken so far, now and then.
+    """
+    config = trials[0].config
+    task = problem.task(config)
+    rates = jnp.asarray([trial.config.learning_rate for trial in trials], jnp.float32)
+    result = training.fit_population(
+        task.loss_fn,
+        jax.tree.map(lambda leaf: np.stack([leaf] * len(trials)), task.params),
+        problem.examples,
+        lambda learning_rate: training.make_optimizer(config.optimizer, learning_rate),
+        batch_size=config.batch_size,
+        key=jax.random.key(config.seed or 0),
+        shuffle=task.shuffle,
+        hyperparameters={"learning_rate": rates},
+        epochs_per_program=task.epochs_per_report if "steps" in config.length else 1,
+        every_step=True,
+        on_program=on_steps,
+        epochs=config.length.get("epochs"),
+        steps=config.length.get("steps"),
+    )
+    per_report = task.epochs_per_report * -(-len(problem.examples[0]) // config.batch_size)
+    params = jax.device_get(result.params)
+    since = (result.losses.shape[1] - 1) // per_report * per_report
+    return [
+        _tried(trial, task, jax.tree.map(lambda leaf, at=at: leaf[at], params), result.losses[at], since)
+        for at, trial in enumerate(trials)
+    ]
+
+
+def _tried(trial: Trial, task: Task, params: Any, losses: np.ndarray, since: int) -> Tried:
+    """What a trial has found; one that the experiment alone would have stopped counts as diverged."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size or not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        return Tried(trial.number, trial.values, diverged_at=int(bad[0]) + 1 if bad.size else len(losses))
+    accuracy, loss = task.evaluate(params)
+    return Tried(trial.number, trial.values, float(accuracy), float(loss), float(losses[since:].mean()))
