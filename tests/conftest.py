@@ -17,4 +17,12 @@ def compile_each_program_once(tmp_path_factory):
 
 def pytest_addoption(parser):
     """Adds an option for those who change the corpus of wrong gradients."""
-    parser.addoption("--all-cases", action="store_true", help="every case of scripts/gradcheck_cases (minutes)")
+    parser.addoption("--all-cases", action="store_true", help="every case of scripts/gradcheck_cases, and long tests")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves the long tests out, unless they are asked for."""
+    if not config.getoption("--all-cases"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: --all-cases runs it"))

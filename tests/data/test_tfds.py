@@ -79,6 +79,7 @@ def test_the_second_load_takes_the_cached_copy_and_is_quick(downloaded, monkeypa
     assert time.process_time() - start < 1
 
 
+@pytest.mark.long
 def test_a_prepared_folder_is_read_without_a_network_and_then_cached(offline, mnist):
     data = load("mnist", source="auto", data_dir=offline)
     assert data.source == "tfds"

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from experiments import _populations, mnist, xor
 
 
+@pytest.mark.long
 def test_the_table_of_xor_counts_each_network_once_in_each_precision(tmp_path, monkeypatch):
     monkeypatch.setattr(_populations, "RANGES", (0.1, 2.0))
     monkeypatch.setattr(_populations, "RATES", (0.5, 5.0))
@@ -20,6 +22,7 @@ def test_the_table_of_xor_counts_each_network_once_in_each_precision(tmp_path, m
     assert json.loads((tmp_path / "run" / "table.json").read_text()) == [cell._asdict() for cell in cells]
 
 
+@pytest.mark.long
 def test_mnist_gives_the_accuracy_of_each_seed(tmp_path, few_images):
     config = mnist.Config(population=3, epochs=8, hidden=8, batch_size=10, learning_rate=0.5, out=tmp_path / "run")
     accuracies = mnist.run(config)

@@ -128,6 +128,7 @@ def tiny_fashion():
     return Dataset(split(60_000), split(70), ("dark", "light"), "fashion_mnist", "idx")
 
 
+@pytest.mark.long
 def test_every_printed_number_of_004_has_an_answer_from_every_seed(tiny_fashion, monkeypatch):
     monkeypatch.setattr(_published_fashion, "mlp", lambda sizes: mlp((1, 2)))
     answers = _published_fashion.answers(tiny_fashion, seeds=3)

@@ -116,6 +116,7 @@ def test_fashion_mnist_trains_the_tutorials_network_in_the_datas_order(command, 
     assert json.loads((out / "config.json").read_text())["shuffle"] is False
 
 
+@pytest.mark.long
 def test_lenet_trains_on_mnist_in_bfloat16_too(command, few_images, monkeypatch, tmp_path):
     monkeypatch.setattr(lenet, "lenet", lambda **options: models.lenet(init=zeros, **options))
     ended = command("lenet", "--epochs", 1, "--out", tmp_path / "run", "--precision", "bfloat16", *QUICK)

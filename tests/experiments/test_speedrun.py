@@ -16,6 +16,7 @@ def short(monkeypatch):
 
 
 @pytest.mark.usefixtures("short", "few_images")
+@pytest.mark.long
 def test_each_seed_counts_once_and_the_line_holds_their_mean(tmp_path, capsys):
     (found,) = speedrun.run(speedrun.Config(seeds=2, out=tmp_path / "run"))
     assert len(found.accuracies) == len(found.seconds) == 2

@@ -94,6 +94,7 @@ def test_a_convolutional_network_of_linen_with_batch_statistics(train):
     assert_agree(loss_fn, variables["params"], IMAGES, LABELS)
 
 
+@pytest.mark.long
 def test_a_transformer_of_linen_with_dropout():
     module = Transformer()
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}

@@ -12,7 +12,7 @@ from functional_nets.gradcheck.trace import trace
 from tests.gradcheck.agreement import BOUND, by_jax, largest, walked
 from tests.gradcheck.generated import example, functions, loss_of
 
-COUNT, TOGETHER = 160, 40  # Compiled forty at a time: compiling them takes nearly all the time.
+COUNT, TOGETHER = 80, 40  # Compiled forty at a time: compiling them takes nearly all the time.
 
 
 @functools.cache

@@ -59,7 +59,7 @@ def grads(params, x, sparsity=sparsity, decay=LAMBDA):
     }
 
 
-net = Network("sparse_autoencoder", loss_fn, inputs, grads, batch=6)
+net = Network("sparse_code", loss_fn, inputs, grads, batch=6)
 
 
 @net.fault("missing_term", at=("kl", "rho_hat", "total"))
