@@ -98,8 +98,9 @@ class RunFolder:
             for partial in self.checkpoints.glob("step_*.safetensors.partial"):
                 partial.unlink()
             self._cut_metrics(metrics_bytes)
-            self.checkpoints.mkdir(exist_ok=True)
+            # The first that is written, so that whatever is killed from here on is a run that can be resumed.
             self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
+            self.checkpoints.mkdir(exist_ok=True)
             flush_folder(self.path.parent)
         except OSError as error:
             raise OptionError(_cannot_be_written(self.path, str(error.strerror))) from None
