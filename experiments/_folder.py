@@ -18,7 +18,7 @@ from functional_nets.training import flush_folder, write_whole
 try:
     import fcntl
 except ImportError:  # Windows: two processes are not kept apart there.
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # mypy: a module is no None.
 
 FILES = ("config.json", "metrics.jsonl", "result.json", "report.html", "table.json", "table.md", "failure.json")
 CHECKPOINTS = "checkpoints"

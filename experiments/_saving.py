@@ -16,6 +16,7 @@ import numpy as np
 from experiments._command import OptionError
 from experiments._folder import RunFolder
 from functional_nets.training import BackgroundWriter, Snapshot, TrainState, save_checkpoint
+from functional_nets.training.checkpoint.file import is_key
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LONGEST = 60.0
@@ -147,7 +148,7 @@ class Saving:
         self._settle()
         if self._unwritten is not None:
             return  # A checkpoint counts on the rows before it.
-        state: TrainState = jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.array(leaf), snapshot.state)
+        state: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), snapshot.state)
         about = {**self._about, "metrics_bytes": self._folder.metrics_length, "best": self._best}
         spare = {self._best["step"]} if self._best else set()
         copy = snapshot._replace(state=state)
@@ -183,7 +184,3 @@ class Saving:
 
 def _goodness(row: dict[str, Any]) -> tuple[float, float]:
     return row["test_accuracy"], -row["test_loss"]
-
-
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -73,6 +73,7 @@ def train(
         )
     training.check_arithmetic()
     training.batch_sharding(config.devices)
+    cadence = Cadence.parse(config.checkpoint_every)
     key = jax.random.key(config.seed or 0)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
     with RunFolder.choose(name, config.out, resume=config.resume, overwrite=config.overwrite) as folder:
@@ -96,7 +97,7 @@ def train(
         saving = Saving(
             folder,
             {"contract": contract, "inexact": inexact},
-            cadence=Cadence.parse(config.checkpoint_every),
+            cadence=cadence,
             keep=config.keep_checkpoints,
             last_step=last_step,
             best=about.get("best"),
@@ -129,7 +130,7 @@ def train(
                     evaluate=evaluate,
                     on_report=on_report,
                     on_chunk=on_chunk,
-                    chunk_steps=Cadence.parse(config.checkpoint_every).steps,
+                    chunk_steps=cadence.steps,
                     state=found.snapshot if found else None,
                     devices=config.devices,
                     max_skipped=config.max_skipped if config.on_nonfinite == "skip" else 0,

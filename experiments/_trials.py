@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._command import OptionError, parse
+from experiments._options import TrainingConfig
 from experiments._space import Values
-from experiments._training import TrainingConfig
 from functional_nets import data, training
 from functional_nets.nn import binary_cross_entropy_loss, classification_loss
 from functional_nets.report.sweep import Tried
@@ -154,12 +154,6 @@ def check_batch_sizes(trials: Sequence[Trial], examples: int) -> None:
             f"Expected batch_size of at most {examples}, as many as there are examples, found {largest}: "
             "give smaller ones."
         )
-
-
-def steps_of(problem: Problem, config: TrainingConfig) -> int:
-    """Returns how many steps a trial takes."""
-    per_epoch = -(-len(problem.examples[0]) // config.batch_size)
-    return config.length.get("steps") or config.length["epochs"] * per_epoch
 
 
 def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable[[int], None]) -> list[Tried]:

@@ -21,11 +21,11 @@ from typing import Any
 
 from experiments._command import OptionError, command_line, main, option
 from experiments._folder import RunFolder
+from experiments._options import FREE
 from experiments._runs import TRAININGS
 from experiments._space import Choices, Interval, Space, draw_trials, parse_space
 from experiments._sweep_table import Table, read_table
 from experiments._sweep_terminal import SweepProgress, show
-from experiments._training import FREE
 from experiments._trials import (
     Problem,
     Trial,
@@ -33,7 +33,6 @@ from experiments._trials import (
     load_problem,
     make_trials,
     programs,
-    steps_of,
     train_together,
 )
 from functional_nets import data, training
@@ -137,7 +136,7 @@ def _train(config: Config, problem: Problem, trials: Sequence[Trial], table: Tab
     table.write(folder, _best_command(config.experiment, trials, table))
     with SweepProgress(_title(config, len(trials), len(done), len(left)), len(left), problem.notice) as progress:
         for together in left:
-            progress.begin(len(together), steps_of(problem, together[0].config))
+            progress.begin(len(together), together[0].config.last_step(len(problem.examples[0])))
             start = time.perf_counter()
             tried = train_together(problem, together, progress.steps)
             seconds = time.perf_counter() - start

@@ -100,7 +100,7 @@ def _try(loss: Callable[..., Any], params: Any, args: Sequence[Any], file: Path)
     """Raises BadInputError when the loss cannot be called with what the file holds: a name or a shape is another."""
     try:
         loss(params, *args)
-    except Exception as error:
+    except Exception as error:  # A loss is the user's: it raises what it likes.
         raise BadInputError(
             f"Expected a loss that takes what {file} holds, found {type(error).__name__}: {error}."
         ) from error

@@ -45,7 +45,7 @@ def pack(snapshot: Snapshot, about: dict[str, Any]) -> bytes:
         about: More of it, in values that JSON can hold.
     """
     about = {**about, "seconds": float(snapshot.seconds), "skipped": snapshot.skipped}
-    arrays = {name: _numbers(leaf) for name, leaf in _named(snapshot.state).items()}
+    arrays = {name: _numbers(leaf) for name, leaf in named_leaves(snapshot.state).items()}
     # Compact, so that the hash is found as `DIGEST` has it whatever the order of the metadata.
     content = save({**arrays, "losses": snapshot.losses}, {"about": json.dumps(about), "sha256": ZEROS.decode()})
     place = _digest_place(content)
@@ -96,7 +96,7 @@ def _none_of_ours(error: Exception) -> CheckpointError:
 
 
 def _restored(arrays: dict[str, np.ndarray], like: TrainState) -> TrainState:
-    wanted = _named(like)
+    wanted = named_leaves(like)
     for name in [*wanted, *arrays]:
         if name not in wanted or name not in arrays:
             raise CheckpointError(f"it has {'no' if name in wanted else 'an'} array {shown(name)!r}")
@@ -108,7 +108,7 @@ def _restored(arrays: dict[str, np.ndarray], like: TrainState) -> TrainState:
             )
     leaves = [
         jax.random.wrap_key_data(jnp.asarray(arrays[name]), impl=jax.random.key_impl(leaf))
-        if _is_key(leaf)
+        if is_key(leaf)
         else arrays[name]
         for name, leaf in wanted.items()
     ]
@@ -147,20 +147,26 @@ def _header(content: bytes) -> dict[str, Any]:
     return json.loads(content[HEADER_LENGTH : HEADER_LENGTH + length])
 
 
-def _named(state: TrainState) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Returns the arrays of a tree by their paths as text, such as `params/dense/w`.
+
+    Raises:
+        ValueError: Two arrays have the same path as text.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
     named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-    if len(named) < len(leaves) or "losses" in named:
-        raise ValueError("Expected a path of its own for each array of the state, found two alike: rename one.")
+    if len(named) < len(leaves):
+        raise ValueError("Expected a path of its own for each array, found two alike: rename one.")
     return named
 
 
-def _is_key(leaf: Any) -> bool:
+def is_key(leaf: Any) -> bool:
+    """Returns whether a leaf is a key of random numbers, which NumPy cannot hold."""
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _numbers(leaf: Any) -> np.ndarray:
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
 
 
 def array_of(entry: dict[str, Any]) -> np.ndarray:

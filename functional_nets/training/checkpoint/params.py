@@ -10,7 +10,7 @@ import safetensors
 from safetensors.numpy import save
 
 from functional_nets.data.bounded import shown
-from functional_nets.training.checkpoint.file import CheckpointError, array_of
+from functional_nets.training.checkpoint.file import CheckpointError, array_of, named_leaves
 from functional_nets.training.checkpoint.writing import write_whole
 
 
@@ -21,7 +21,7 @@ def save_params(path: str | os.PathLike[str], params: Any) -> None:
         OSError: The file cannot be written; one that is there already is as it was.
         ValueError: Two arrays have the same path as text.
     """
-    leaves = _named(params)
+    leaves = named_leaves(params)
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in leaves.items()}
     write_whole(Path(path), save(arrays))
 
@@ -45,7 +45,7 @@ def load_params(path: str | os.PathLike[str], like: Any = None) -> Any:
         raise CheckpointError(f"Expected a safetensors file, found {path} ({reason}): give another.") from None
     if like is None:
         return _nested(arrays)
-    wanted = _named(like)
+    wanted = named_leaves(like)
     for name in [*wanted, *sorted(arrays)]:
         expected, found = (_shape(tree[name]) if name in tree else "none" for tree in (wanted, arrays))
         if expected != found:
@@ -53,14 +53,6 @@ def load_params(path: str | os.PathLike[str], like: Any = None) -> Any:
                 f"Expected {shown(name)!r} to be {expected}, found {found} in {path}: is it another model's?"
             )
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
-
-
-def _named(tree: Any) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-    if len(named) < len(leaves):
-        raise ValueError("Expected a path of its own for each array, found two alike: rename one.")
-    return named
 
 
 def _shape(array: Any) -> str:
