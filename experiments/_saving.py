@@ -19,8 +19,10 @@ from functional_nets.training import BackgroundWriter, Snapshot, TrainState, sav
 from functional_nets.training.checkpoint.file import is_key
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-LONGEST = 60.0
-"""Seconds without a checkpoint within an epoch, for those who ask for one at each epoch's end."""
+SHORTEST, LONGEST = 2.0, 60.0
+"""Seconds between two checkpoints, for those who ask for one at each epoch's end: a save takes about 20 ms, which
+epochs of a quarter second would feel; and an epoch may last for hours.
+"""
 
 
 class Cadence(NamedTuple):
@@ -29,12 +31,12 @@ class Cadence(NamedTuple):
     Attributes:
         steps: At the multiples of so many steps; None for none.
         seconds: After so many seconds.
-        epochs: At the end of each epoch, or whenever a row is written.
+        epoch_seconds: After so many, at the end of an epoch, or whenever a row is written.
     """
 
     steps: int | None
     seconds: float
-    epochs: bool
+    epoch_seconds: float = float("inf")
 
     @classmethod
     def parse(cls, text: str) -> "Cadence":
@@ -44,11 +46,11 @@ class Cadence(NamedTuple):
             OptionError: For anything else.
         """
         if text == "epoch":
-            return cls(None, LONGEST, True)
+            return cls(None, LONGEST, SHORTEST)
         if re.fullmatch(r"[0-9]{1,12}", text) and int(text):
-            return cls(int(text), float("inf"), False)
+            return cls(int(text), float("inf"))
         if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?s", text):
-            return cls(None, float(text[:-1]), False)
+            return cls(None, float(text[:-1]))
         raise OptionError(
             f"Expected --checkpoint-every to be epoch, steps such as 500 or seconds such as 30s, found {text!r}: "
             "give one of those."
@@ -57,6 +59,9 @@ class Cadence(NamedTuple):
 
 class Saving:
     """Saves a run into its folder, between the chunks of its training.
+
+    The best and the last snapshot of those that end with a row are held in memory until a checkpoint is due, or the
+    run ends.
 
     Args:
         folder: The run's.
@@ -75,7 +80,7 @@ class Saving:
         self._last_step, self._best = last_step, best
         self._writer = BackgroundWriter()
         self._saved_at = time.monotonic()
-        self._best_is_unsaved = False
+        self._held: dict[int, tuple[Snapshot, dict[str, Any]]] = {}
         self._unsaved: str | None = None
         self._unwritten: str | None = None
         self._signal: int | None = None
@@ -91,7 +96,7 @@ class Saving:
             self._unwritten = str(error.strerror or error)
         scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
         if self._best is None or _goodness(scores) > _goodness(self._best):
-            self._best, self._best_is_unsaved = scores, True
+            self._best = scores
 
     def chunk(self, snapshot: Snapshot) -> None:
         """Saves the snapshot if it is due; ends the run after a signal.
@@ -99,18 +104,23 @@ class Saving:
         Raises:
             SystemExit: With 128 plus the signal's number.
         """
-        if self._signal is not None or self._is_due(snapshot):
-            self._save(snapshot)
+        due = self._signal is not None or self._is_due(snapshot)
+        if (due or not snapshot.losses.size) and self._unwritten is None:  # A checkpoint counts on the rows before it.
+            self._hold(snapshot)
+        if due:
+            self._save()
         if self._signal is not None:
             self.wait()
             raise SystemExit(128 + self._signal)
 
     def wait(self) -> None:
-        """Returns when the last checkpoint is on the disk.
+        """Returns when what is held, and the last checkpoint, are on the disk.
 
         Raises:
             OptionError: When it could not be written.
         """
+        if self._held:
+            self._save()
         self._settle()
         if found := self._unsaved or self._unwritten:
             raise OptionError(
@@ -120,7 +130,10 @@ class Saving:
 
     @contextlib.contextmanager
     def stopping_on_signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGHUP end the run after the next checkpoint; a second one ends it at once."""
+        """SIGINT, SIGTERM and SIGHUP end the run after the next checkpoint; a second one ends it at once.
+
+        However it ends, what is held is saved.
+        """
 
         def stop(number: int, _: Any) -> None:
             self._signal = number
@@ -134,26 +147,29 @@ class Saving:
             for each, handler in before.items():
                 signal.signal(each, handler)
             with contextlib.suppress(Exception):  # What has been said of it already.
-                self._writer.wait()
+                self.wait()
 
     def _is_due(self, snapshot: Snapshot) -> bool:
-        step = int(snapshot.state.step)
+        step, seconds = int(snapshot.state.step), time.monotonic() - self._saved_at
         by_step = self._cadence.steps is not None and step % self._cadence.steps == 0
-        by_epoch = self._cadence.epochs and not snapshot.losses.size
-        by_time = time.monotonic() - self._saved_at >= self._cadence.seconds
-        return by_step or by_epoch or by_time or self._best_is_unsaved or step >= self._last_step
+        limits = (self._cadence.seconds, self._cadence.epoch_seconds)
+        by_time = seconds >= (limits[0] if snapshot.losses.size else min(limits))
+        return by_step or by_time or step >= self._last_step
 
-    def _save(self, snapshot: Snapshot) -> None:
-        """Has the snapshot written while the training goes on, from a copy: its arrays are used again."""
-        self._settle()
-        if self._unwritten is not None:
-            return  # A checkpoint counts on the rows before it.
+    def _hold(self, snapshot: Snapshot) -> None:
+        """Keeps a copy of the snapshot, whose arrays are used again, and of those before it the best one's."""
         state: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), snapshot.state)
         about = {**self._about, "metrics_bytes": self._folder.metrics_length, "best": self._best}
-        spare = {self._best["step"]} if self._best else set()
-        copy = snapshot._replace(state=state)
-        self._writer.submit(lambda: self._write(copy, about, spare))
-        self._saved_at, self._best_is_unsaved = time.monotonic(), False
+        best = self._best["step"] if self._best else None
+        self._held = {step: held for step, held in self._held.items() if step == best}
+        self._held[int(state.step)] = snapshot._replace(state=state), about
+
+    def _save(self) -> None:
+        """Has what is held written while the training goes on."""
+        self._settle()
+        held, spare = self._held, {self._best["step"]} if self._best else set()
+        self._held, self._saved_at = {}, time.monotonic()
+        self._writer.submit(lambda: [self._write(*each, spare) for each in held.values()])
 
     def _write(self, snapshot: Snapshot, about: dict[str, Any], spare: set[int]) -> None:
         if not self._folder.is_there():

@@ -33,7 +33,7 @@ from functional_nets.training.compilation_cache import sign_entries
 COMMON = {"gradient_check": False, "source": "embedded"}
 WORKLOADS = {
     "xor": (xor, {"steps": 6_000, "batch_size": 2, "seed": 1, "optimizer": "momentum", "checkpoint_every": "150"}),
-    "mnist": (mnist, {"epochs": 4, "hidden": 20, "optimizer": "adam", "learning_rate": 0.01}),
+    "mnist": (mnist, {"epochs": 4, "hidden": 20, "optimizer": "adam", "learning_rate": 0.01, "checkpoint_every": "20"}),
     "lenet": (lenet, {"epochs": 2, "batch_size": 100, "checkpoint_every": "3"}),
 }
 EXAMPLES, TEST_EXAMPLES = 2_000, 500  # The first of the real images: many epochs in little time.

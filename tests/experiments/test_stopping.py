@@ -26,7 +26,9 @@ from tests.hostile.checkpoints import signed
 CHECKOUT = Path(__file__).parents[2]
 REPORT = 1000  # Steps between two checkpoints of XOR.
 # Batches of two rows, so that each epoch draws an order; momentum, so that a state is more than parameters.
-OPTIONS = {"batch_size": 2, "optimizer": "momentum", "learning_rate": 0.05, "seed": 1}
+OPTIONS = {
+    "batch_size": 2, "optimizer": "momentum", "learning_rate": 0.05, "seed": 1, "checkpoint_every": str(REPORT),
+}  # fmt: skip
 WORDS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
 
 
@@ -228,7 +230,9 @@ def test_checkpoints_come_when_they_are_asked_for(tmp_path):
     run(tmp_path / "steps", 2 * REPORT, checkpoint_every="700", keep_checkpoints=9)
     assert steps_kept(tmp_path / "steps") == [700, REPORT, 1400, 2 * REPORT]  # At 1,000 the best so far.
     run(tmp_path / "seconds", 2 * REPORT, checkpoint_every="1000s", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "seconds") == [REPORT, 2 * REPORT]  # The first is the best so far.
+    assert steps_kept(tmp_path / "seconds") == [2 * REPORT]
+    run(tmp_path / "epochs", 2 * REPORT, checkpoint_every="epoch", keep_checkpoints=9)
+    assert steps_kept(tmp_path / "epochs") == [2 * REPORT]  # The first epoch ended too soon after the beginning.
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
