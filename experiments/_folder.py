@@ -1,5 +1,7 @@
 """The folder that a run writes: configuration, metrics, checkpoints, result; one process at a time."""
 
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -8,11 +10,11 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from experiments._command import OptionError
 from experiments._display import TENSORBOARD
-from experiments._records import read_metrics
+from experiments._records import as_json, read_metrics
 from functional_nets.training import flush_folder, write_whole
 
 try:
@@ -25,6 +27,16 @@ CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 
 
+class MetricsKnown(NamedTuple):
+    """The part of `metrics.jsonl` that a checkpoint counts on: its bytes and their SHA-256."""
+
+    metrics_bytes: int = 0
+    metrics_sha256: str = hashlib.sha256().hexdigest()
+
+
+NO_METRICS = MetricsKnown()
+
+
 class RunFolder:
     """The files of one run. Nothing is written before `begin`; as a context, it keeps other processes out."""
 
@@ -33,7 +45,7 @@ class RunFolder:
         self._resume, self._overwrite = resume, overwrite
         self._unlock: Callable[[], object] | None = None
         self._descriptor: int | None = None
-        self._metrics_length = 0
+        self._metrics_length, self._metrics_hash = 0, hashlib.sha256()
         self._unwritten = b""
 
     @classmethod
@@ -71,19 +83,16 @@ class RunFolder:
             self._unlock()
             self._unlock = self._descriptor = None
 
-    def begin(self, config: dict[str, Any], metrics_bytes: int = 0) -> None:
-        """Makes the folder, writes `config.json`, and keeps of earlier metrics the first `metrics_bytes`.
+    def begin(self, config: dict[str, Any], known: MetricsKnown = NO_METRICS) -> None:
+        """Makes the folder, writes `config.json`, and keeps of earlier metrics what the checkpoint knows of.
 
         Raises:
             DataError: These are no metrics. Nothing has been written or deleted then.
-            OptionError: They are not all there, or the folder cannot be written, or is another run's meanwhile.
+            OptionError: They are not all there, or changed, or the folder cannot be written, or is another run's
+                meanwhile.
         """
-        read_metrics(self.path / "metrics.jsonl", metrics_bytes)
-        if (found := self._metrics_size()) < metrics_bytes:
-            raise OptionError(
-                f"Expected metrics.jsonl in {self.path} to hold the {metrics_bytes:,} bytes that the checkpoint knows "
-                f"of, found {found:,}: put the file back, or begin anew with --overwrite."
-            )
+        read_metrics(self.path / "metrics.jsonl", known.metrics_bytes)
+        self._believe_metrics(known)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._keep_others_out()
@@ -97,7 +106,7 @@ class RunFolder:
                 (self.path / f"{file}.partial").unlink(missing_ok=True)  # Of a process that was killed while it wrote.
             for partial in self.checkpoints.glob("step_*.safetensors.partial"):
                 partial.unlink()
-            self._cut_metrics(metrics_bytes)
+            self._cut_metrics(known.metrics_bytes)
             # The first that is written, so that whatever is killed from here on is a run that can be resumed.
             self.write("config.json", json.dumps(config, indent=2, default=str) + "\n")
             self.checkpoints.mkdir(exist_ok=True)
@@ -144,7 +153,7 @@ class RunFolder:
             OSError: When it cannot be written; it is kept for the next time.
             OptionError: When the folder is no longer there.
         """
-        self._unwritten += (json.dumps(row) + "\n").encode()
+        self._unwritten += (as_json(row) + "\n").encode()
         if not self.is_there() or self._metrics_size() < self._metrics_length:
             raise OptionError(
                 f"Expected {self.path} to stay as it is while the run writes to it, found it moved or deleted: "
@@ -154,12 +163,12 @@ class RunFolder:
             os.truncate(stream.fileno(), self._metrics_length)  # A full disk may have taken a part of a row.
             stream.write(self._unwritten)
         self._metrics_length += len(self._unwritten)
+        self._metrics_hash.update(self._unwritten)
         self._unwritten = b""
 
-    @property
-    def metrics_length(self) -> int:
-        """How many bytes of `metrics.jsonl` are written."""
-        return self._metrics_length
+    def metrics_known(self) -> MetricsKnown:
+        """Returns what of `metrics.jsonl` is written."""
+        return MetricsKnown(self._metrics_length, self._metrics_hash.hexdigest())
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the rows of `metrics.jsonl`; a last line that a crash has cut is left out."""
@@ -167,11 +176,23 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`."""
-        self.write("result.json", json.dumps(result, indent=2) + "\n")
+        self.write("result.json", as_json(result, indent=2) + "\n")
 
     def write(self, name: str, text: str) -> None:
         """Writes a file, which is whole or as it was."""
         write_whole(self.path / name, text.encode())
+
+    def _believe_metrics(self, known: MetricsKnown) -> None:
+        size = self._metrics_size()
+        if size >= known.metrics_bytes:
+            with (self.path / "metrics.jsonl").open("rb") if size else io.BytesIO() as stream:
+                self._metrics_hash = hashlib.sha256(stream.read(known.metrics_bytes))
+        if size < known.metrics_bytes or self._metrics_hash.hexdigest() != known.metrics_sha256:
+            found = "others" if size >= known.metrics_bytes else f"{size:,}"
+            raise OptionError(
+                f"Expected metrics.jsonl in {self.path} to begin with the {known.metrics_bytes:,} bytes that the "
+                f"checkpoint knows of, found {found}: put the file back, or begin anew with --overwrite."
+            )
 
     def _cut_metrics(self, length: int) -> None:
         """Leaves of `metrics.jsonl` what the checkpoint knows of."""

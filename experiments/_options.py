@@ -37,7 +37,9 @@ class TrainingConfig:
     overwrite: bool = option(False, "replace the run that --out holds")
     resume: bool = option(False, "go on from the newest checkpoint in --out, to the same bits")
     allow_inexact: bool = option(False, "resume with other versions, hardware or options, without that promise")
-    checkpoint_every: str = option("epoch", "when to save: epoch, a number of steps such as 500, or seconds as 30s")
+    checkpoint_every: str = option(
+        "epoch", "when to save: epoch (two seconds apart at least), a number of steps such as 500, or seconds as 30s"
+    )
     keep_checkpoints: int = option(2, "newest checkpoints that are kept, beside the one of the best test accuracy")
     on_nonfinite: str = option(
         "stop", "at a loss or gradient that is NaN or infinite: stop, or skip the step", ON_NON_FINITE
@@ -60,6 +62,11 @@ class TrainingConfig:
     def product_dtype(self) -> Any:
         """The models' `product_dtype`."""
         return None if self.precision == "float32" else jnp.bfloat16
+
+    @property
+    def most_skipped(self) -> int:
+        """`fit`'s `max_skipped`."""
+        return self.max_skipped if self.on_nonfinite == "skip" else 0
 
     def last_step(self, num_examples: int) -> int:
         """Returns after how many steps a training on so many examples ends."""

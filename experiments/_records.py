@@ -1,6 +1,8 @@
-"""What runs have written, read back. A run's folder may come from anywhere, so nothing in it is believed."""
+"""What runs write, and read back. A run's folder may come from anywhere, so nothing in it is believed."""
 
 import io
+import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,19 @@ MEASURES = ("train_loss", "seconds", "test_accuracy", "test_loss")
 _RESTORE = "restore the file, or begin anew with --overwrite"
 
 
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """Returns the value as JSON, which has no word for NaN and infinity: they become null."""
+
+    def sayable(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: sayable(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [sayable(each) for each in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(sayable(value), indent=indent, allow_nan=False)
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """The object in a `config.json` or `result.json`.
 
@@ -30,10 +45,10 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path, length: int | None = None) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`: `COUNTS`, `MEASURES` and perhaps more, each a number; none if there is no file.
+    """The rows of a `metrics.jsonl`: `COUNTS`, `MEASURES` and perhaps more, each a number, or NaN for null.
 
     Args:
-        path: The file. A last line that a crash has cut is left out.
+        path: The file, or where none is: no rows. A last line that a crash has cut is left out.
         length: How many of its bytes count; None means all.
 
     Raises:
@@ -56,7 +71,8 @@ def read_metrics(path: Path, length: int | None = None) -> list[dict[str, Any]]:
 
 
 def _row(line: bytes, origin: str) -> dict[str, Any]:
-    row = bounded.parse_json(line, origin, _RESTORE)
+    found = bounded.parse_json(line, origin, _RESTORE)
+    row = {name: math.nan if value is None and name not in COUNTS else value for name, value in found.items()}
     for name in (*COUNTS, *MEASURES, *row):
         value = row.get(name)
         if not _is_number(value) or (name in COUNTS and not (type(value) is int and value >= 0)):

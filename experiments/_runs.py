@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import math
 import types
 import typing
 from pathlib import Path
@@ -86,7 +87,8 @@ def read_run(folder: Path) -> Run:
 
 
 def _result(path: Path) -> dict[str, Any]:
-    result = read_record(path)
+    found = read_record(path)
+    result = {**found, **{name: math.nan for name in NUMBERS if name in found and found[name] is None}}
     for name in NUMBERS:
         if type(result.get(name)) not in (int, float):
             raise OptionError(

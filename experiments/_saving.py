@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
+import math
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -95,7 +96,8 @@ class Saving:
                 self._tell("add a row to metrics.jsonl", error)
             self._unwritten = str(error.strerror or error)
         scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
-        if self._best is None or _goodness(scores) > _goodness(self._best):
+        finite = math.isfinite(row["test_loss"])
+        if finite and (self._best is None or _goodness(scores) > _goodness(self._best)):
             self._best = scores
 
     def chunk(self, snapshot: Snapshot) -> None:
@@ -159,7 +161,7 @@ class Saving:
     def _hold(self, snapshot: Snapshot) -> None:
         """Keeps a copy of the snapshot, whose arrays are used again, and of those before it the best one's."""
         state: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), snapshot.state)
-        about = {**self._about, "metrics_bytes": self._folder.metrics_length, "best": self._best}
+        about = {**self._about, **self._folder.metrics_known()._asdict(), "best": self._best}
         best = self._best["step"] if self._best else None
         self._held = {step: held for step, held in self._held.items() if step == best}
         self._held[int(state.step)] = snapshot._replace(state=state), about
@@ -169,16 +171,17 @@ class Saving:
         self._settle()
         held, spare = self._held, {self._best["step"]} if self._best else set()
         self._held, self._saved_at = {}, time.monotonic()
-        self._writer.submit(lambda: [self._write(*each, spare) for each in held.values()])
+        self._writer.submit(lambda: self._write(held.values(), spare))
 
-    def _write(self, snapshot: Snapshot, about: dict[str, Any], spare: set[int]) -> None:
+    def _write(self, held: Iterable[tuple[Snapshot, dict[str, Any]]], spare: set[int]) -> None:
         if not self._folder.is_there():
             raise FileNotFoundError(errno.ENOENT, "the folder moved or deleted", str(self._folder.path))
         metrics = self._folder.path / "metrics.jsonl"
         if metrics.exists():  # The checkpoint counts on its rows.
             with metrics.open("rb") as stream:
                 os.fsync(stream.fileno())
-        save_checkpoint(self._folder.checkpoints, snapshot, about, keep=self._keep, spare=spare)
+        for snapshot, about in held:
+            save_checkpoint(self._folder.checkpoints, snapshot, about, keep=self._keep, spare=spare)
 
     def _settle(self) -> None:
         """Waits for the checkpoint that is being written; training goes on without one that fails."""

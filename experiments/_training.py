@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments._command import OptionError, command_line
 from experiments._display import Display
-from experiments._folder import RunFolder
+from experiments._folder import NO_METRICS, MetricsKnown, RunFolder
 from experiments._options import FREE, TrainingConfig
 from experiments._saving import Cadence, Saving
 from functional_nets import training
@@ -93,7 +93,8 @@ def train(
         about = found.about if found else {}
         inexact = [*about.get("inexact", []), *(found.inexact if found else [])]
         gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
-        folder.begin({"experiment": name, **dataclasses.asdict(config)}, about.get("metrics_bytes", 0))
+        known = MetricsKnown(*(about[part] for part in MetricsKnown._fields)) if found else NO_METRICS
+        folder.begin({"experiment": name, **dataclasses.asdict(config)}, known)
         saving = Saving(
             folder,
             {"contract": contract, "inexact": inexact},
@@ -133,7 +134,7 @@ def train(
                     chunk_steps=cadence.steps,
                     state=found.snapshot if found else None,
                     devices=config.devices,
-                    max_skipped=config.max_skipped if config.on_nonfinite == "skip" else 0,
+                    max_skipped=config.most_skipped,
                     probe=True,
                     **{**config.length, **options},
                 )
@@ -193,6 +194,7 @@ def _checkpoint(
     believed = (
         isinstance(about.get("inexact"), list) and all(isinstance(each, str) for each in about["inexact"]),
         type(about.get("metrics_bytes")) is int and about["metrics_bytes"] >= 0,
+        type(about.get("metrics_sha256")) is str,
         best is None or (isinstance(best, dict) and best.keys() == BEST and all(map(_is_finite, best.values()))),
     )
     if not all(believed):

@@ -143,7 +143,7 @@ def replay(config: Config) -> list[Frame]:
             binary_cross_entropy_loss(model(config).apply), frames[0].params, (X, LABELS),
             optimizer=training.make_optimizer(config.optimizer, config.learning_rate),
             batch_size=config.batch_size, epochs=epochs * count, key=jax.random.key(config.seed or 0),
-            shuffle=config.batch_size < len(X), epochs_per_report=epochs,
+            shuffle=config.batch_size < len(X), epochs_per_report=epochs, max_skipped=config.most_skipped,
             on_report=lambda state, row: frames.append(Frame(row["step"], jax.tree.map(np.array, state.params))),
         )  # fmt: skip
     return frames

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import platform
+import zlib
 from pathlib import Path
 
 import jax
@@ -69,17 +70,28 @@ def delete_damaged(folder: Path) -> None:
 
 
 def sign_entries(folder: Path) -> None:
-    """Writes the digest of each entry that has none."""
+    """Writes the digest of each entry that has none, but for one that a full disk or another process has cut."""
     with contextlib.suppress(OSError):
         for entry in folder.glob("*-cache"):
-            if not _digest_of(entry).exists():
-                _digest_of(entry).write_text(_hash(entry.read_bytes()))
+            if not _digest_of(entry).exists() and not _is_cut(content := entry.read_bytes()):
+                _digest_of(entry).write_text(_hash(content))
 
 
 def _whole(entry: Path) -> bool:
     digest = _digest_of(entry)
     signed = digest.exists() and digest.stat().st_size == 2 * hashlib.sha256().digest_size
     return signed and digest.read_bytes() == _hash(entry.read_bytes()).encode()
+
+
+def _is_cut(content: bytes) -> bool:
+    """Returns whether an entry is a zlib stream without its end; JAX uses zstandard instead where that is installed."""
+    if not content.startswith(b"\x78"):
+        return not content
+    try:
+        zlib.decompress(content)
+    except zlib.error:
+        return True
+    return False
 
 
 def _digest_of(entry: Path) -> Path:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments._records import COUNTS, LARGEST_ROW, MEASURES, read_metrics, read_record
+from experiments._records import COUNTS, LARGEST_ROW, MEASURES, as_json, read_metrics, read_record
 from tests.data.made_data import refused
 from tests.experiments.conftest import contents
 
@@ -26,15 +26,16 @@ def test_rows_come_back_and_a_cut_last_one_is_left_out(path):
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *MEASURES])
-@pytest.mark.parametrize("value", [None, True, "1", [1], 10**30])
+@pytest.mark.parametrize("value", ["missing", True, "1", [1], 10**30])
 def test_what_is_no_number_is_refused_with_its_line(path, name, value):
-    path.write_text("".join(json.dumps(row) + "\n" for row in (ROW, {**ROW, name: value})))
+    bad = {each: ROW[each] for each in ROW if each != name} if value == "missing" else {**ROW, name: value}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (ROW, bad)))
     with refused("number" if name in MEASURES else "count", name, "line 2", "metrics.jsonl"):
         read_metrics(path)
 
 
 @pytest.mark.parametrize("name", COUNTS)
-@pytest.mark.parametrize("value", [-1, 1.0, float("nan")])
+@pytest.mark.parametrize("value", [-1, 1.0, float("nan"), None])
 def test_what_is_no_count_is_refused(path, name, value):
     path.write_text(json.dumps({**ROW, name: value}) + "\n")
     with refused(f"count as {name}"):
@@ -53,6 +54,14 @@ def test_what_a_terminal_would_obey_is_not_shown(path):
     with refused(r"\x1b") as caught:
         read_metrics(path)
     assert str(caught.value).isprintable()
+
+
+def test_what_json_has_no_word_for_is_written_as_null_and_read_as_nan(path):
+    row = {**ROW, "train_loss": float("inf"), "more": [float("-inf"), 1.5]}
+    line = as_json(row)
+    assert json.loads(line) == {**ROW, "train_loss": None, "test_loss": None, "more": [None, 1.5]}
+    path.write_text(as_json({**ROW, "train_loss": float("inf")}) + "\n")
+    assert repr(read_metrics(path)) == repr([{**ROW, "train_loss": float("nan")}])
 
 
 def test_a_record_is_an_object(path):

@@ -1,8 +1,8 @@
-"""Runs that are stopped: by a loss that is not finite, by a signal, by a crash; and how they go on."""
+"""Runs that are stopped: by a signal, a full disk, a folder that is gone, a loss that is not finite."""
 
 import json
+import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,49 +10,22 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _command, xor
+from experiments import _command
 from experiments._command import OptionError
 from experiments._folder import RunFolder
 from experiments._options import TrainingConfig
+from experiments._runs import read_run
 from experiments._training import train
-from functional_nets.training import CheckpointError, SkippedTooOftenError
-from tests.experiments.conftest import contents
-from tests.hostile.checkpoints import signed
+from functional_nets.training import SkippedTooOftenError
+from tests.experiments.xor_runs import REPORT, WORDS, go_on, metrics_of, newest_step, run, steps_kept
 
 CHECKOUT = Path(__file__).parents[2]
-REPORT = 1000  # Steps between two checkpoints of XOR.
-# Batches of two rows, so that each epoch draws an order; momentum, so that a state is more than parameters.
-OPTIONS = {
-    "batch_size": 2, "optimizer": "momentum", "learning_rate": 0.05, "seed": 1, "checkpoint_every": str(REPORT),
-}  # fmt: skip
-WORDS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
-
-
-def metrics_of(folder):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
-
-
-def timeless(summary):
-    return {name: value for name, value in summary.items() if not name.endswith("_seconds")}
-
-
-def run(folder, steps, **options):
-    return xor.run(xor.Config(**{**OPTIONS, "gradient_check": False, **options}, steps=steps, out=folder))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """A run of XOR that nobody stops."""
-    return run(tmp_path_factory.mktemp("runs") / "whole", 5 * REPORT + 101)
-
-
-def go_on(folder, steps):
-    return run(folder, steps, resume=True)
+KEPT_FROM = "jax_persistent_cache_min_compile_time_secs"
 
 
 @pytest.fixture
@@ -76,14 +49,6 @@ def endless(tmp_path):
         process.communicate()
 
 
-def newest_step(folder):
-    return max(int(path.stem.split("_")[1]) for path in (folder / "checkpoints").glob("step_*.safetensors"))
-
-
-def steps_kept(folder):
-    return sorted(int(path.stem.split("_")[1]) for path in (folder / "checkpoints").iterdir())
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_run_after_a_checkpoint(endless, number, status):
     process, out = endless
@@ -92,102 +57,6 @@ def test_a_signal_ends_a_run_after_a_checkpoint(endless, number, status):
     assert process.stderr.read() == b""
     assert newest_step(out) - REPORT < metrics_of(out)[-1]["step"] <= newest_step(out)
     assert not list(out.rglob("*.partial"))
-
-
-def test_a_run_continued_in_pieces_is_the_uninterrupted_one(uninterrupted, tmp_path):
-    folder = tmp_path / "pieces"
-    run(folder, REPORT)
-    for steps in (2 * REPORT + 1, 5 * REPORT + 101):  # The second piece ends within an epoch.
-        resumed = go_on(folder, steps)
-    assert timeless(resumed.summary) == timeless(uninterrupted.summary)
-    assert metrics_of(folder) == metrics_of(uninterrupted.folder)  # The row of a part gives way to the whole's.
-
-
-def test_a_run_killed_before_its_result_has_it_when_resumed(uninterrupted, tmp_path):
-    folder = tmp_path / "killed"
-    shutil.copytree(uninterrupted.folder, folder)
-    (folder / "result.json").unlink()
-    again = go_on(folder, 5 * REPORT + 101)
-    assert timeless(again.summary) == timeless(uninterrupted.summary)
-    assert metrics_of(folder) == metrics_of(uninterrupted.folder)
-
-
-def test_a_finished_run_is_not_resumed(uninterrupted):
-    before = (uninterrupted.folder / "result.json").read_text()
-    with pytest.raises(OptionError, match="the last"):
-        go_on(uninterrupted.folder, 5 * REPORT + 101)
-    assert (uninterrupted.folder / "result.json").read_text() == before
-
-
-@pytest.mark.parametrize("half_written", [False, True])
-def test_a_run_killed_before_its_first_checkpoint_begins_again(uninterrupted, tmp_path, half_written):
-    folder = tmp_path / "early"
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    if half_written:
-        (folder / "checkpoints" / "step_000001000.safetensors.partial").write_bytes(b"half")
-    again = go_on(folder, 5 * REPORT + 101)
-    assert again.summary["params_sha256"] == uninterrupted.summary["params_sha256"]
-
-
-WHOLE_ROW = '{"epoch": 1500, "step": 3000, "train_loss": 1, "seconds": 1, "test_accuracy": 1, "test_loss": 1}\n'
-
-
-@pytest.mark.parametrize("row", [WHOLE_ROW[:40], WHOLE_ROW])
-def test_a_row_that_a_crash_has_cut_or_left_without_its_checkpoint_is_written_again(uninterrupted, tmp_path, row):
-    folder = tmp_path / "cut"
-    run(folder, 2 * REPORT)
-    with (folder / "metrics.jsonl").open("a") as stream:
-        stream.write(row)
-    go_on(folder, 5 * REPORT + 101)
-    assert metrics_of(folder) == metrics_of(uninterrupted.folder)
-
-
-def test_a_damaged_checkpoint_is_told_of_and_the_run_goes_on_from_the_one_before(uninterrupted, tmp_path, capsys):
-    folder = tmp_path / "damaged"
-    run(folder, 3 * REPORT)
-    newest = max((folder / "checkpoints").iterdir())
-    newest.write_bytes(newest.read_bytes()[:-1] + b"!")
-    go_on(folder, 5 * REPORT + 101)
-    assert f"A damaged checkpoint was passed over ({newest.name}" in capsys.readouterr().out
-    assert metrics_of(folder) == metrics_of(uninterrupted.folder)
-
-
-def test_when_all_checkpoints_are_damaged_nothing_is_deleted(tmp_path):
-    folder = tmp_path / "damaged"
-    run(folder, 2 * REPORT)
-    for path in (folder / "checkpoints").iterdir():
-        path.write_bytes(b"")
-    before = contents(folder)
-    with pytest.raises(CheckpointError, match="it is empty"):
-        go_on(folder, 3 * REPORT)
-    assert contents(folder) == before
-
-
-def test_metrics_that_have_lost_rows_are_not_gone_on_with(tmp_path):
-    folder = tmp_path / "short"
-    run(folder, 2 * REPORT)
-    (folder / "metrics.jsonl").write_text("")
-    with pytest.raises(OptionError, match=r"Expected metrics.jsonl .* found 0: put the file back"):
-        go_on(folder, 3 * REPORT)
-
-
-@pytest.mark.parametrize("place", ["jax.__version__", "jax.lib.__version__", "optax.__version__"])
-def test_a_run_is_not_resumed_with_other_versions_unless_that_is_allowed_and_then_recorded(
-    tmp_path, monkeypatch, place
-):
-    folder = tmp_path / "run"
-    run(folder, REPORT)
-    monkeypatch.setattr(place, "99.0")
-    before = contents(folder)
-    with pytest.raises(CheckpointError, match=r"= 99.0, found .* say --allow-inexact"):
-        go_on(folder, 2 * REPORT)
-    assert contents(folder) == before
-    (note,) = run(folder, 2 * REPORT, resume=True, allow_inexact=True).summary["inexact"]
-    assert note.startswith("Going on inexactly: ")
-    assert note.endswith(" and is 99.0.")
-    monkeypatch.undo()
-    assert len(run(folder, 3 * REPORT, resume=True, allow_inexact=True).summary["inexact"]) == 2
 
 
 def test_a_folder_that_another_process_writes_to_is_refused(endless):
@@ -213,13 +82,16 @@ def test_a_full_disk_stops_no_training_and_the_last_checkpoint_is_asked_for(tmp_
     out = tmp_path / "run"
     run(out, REPORT)
     before = newest_step(out)
+    kept_from = jax.config.values[KEPT_FROM]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
+        jax.config.update(KEPT_FROM, 1e9)  # Or compiled programs, which other tests share, would be cut, too.
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # Metrics fit in, a checkpoint does not.
         with pytest.raises(OptionError, match="found File too large: make room there, and say --resume"):
             go_on(out, 3 * REPORT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        jax.config.update(KEPT_FROM, kept_from)
     assert "Expected to save a checkpoint in" in capsys.readouterr().err
     assert newest_step(out) == before
     assert not list(out.rglob("*.partial"))
@@ -247,30 +119,6 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
     assert steps_kept(out) == [10, 25]  # Of two equally good ones the first.
 
 
-def test_a_run_goes_on_with_the_options_that_it_began_with(tmp_path, command):
-    out = tmp_path / "run"
-    assert command("xor", *WORDS, "--no-gradient-check", "--steps", REPORT, "--out", out).status == 0
-    assert command("xor", "--resume", "--out", out, "--steps", 2 * REPORT).status == 0
-    options = json.loads((out / "config.json").read_text())
-    assert {name: options[name] for name in OPTIONS} == OPTIONS
-    assert options["steps"] == 2 * REPORT
-    assert "found 1" in command("xor", "--resume", "--out", out, "--steps", 3 * REPORT, "--seed", 2).err
-
-
-def test_a_run_is_not_resumed_to_fewer_steps_than_it_has_nor_without_its_checkpoints(tmp_path):
-    out = tmp_path / "run"
-    run(out, 2 * REPORT)
-    (out / "result.json").unlink()
-    with pytest.raises(OptionError, match="at step 2,000 of 1,000"):
-        go_on(out, REPORT)
-    go_on(out, 2 * REPORT)
-    shutil.rmtree(out / "checkpoints")
-    before = contents(out)
-    with pytest.raises(CheckpointError, match="Expected a whole checkpoint"):
-        go_on(out, 3 * REPORT)
-    assert contents(out) == before
-
-
 def test_what_is_not_the_runs_own_stays_when_it_begins_and_when_it_is_overwritten(tmp_path):
     out = tmp_path / "run"
     (out / "pictures").mkdir(parents=True)
@@ -291,34 +139,6 @@ def test_a_folder_that_is_moved_is_not_made_again(tmp_path):
     with pytest.raises(OptionError, match="found it moved or deleted"):
         train("falling", config, falling, np.float32(0), (np.zeros(10, np.float32),), move, {"source": "embedded"})
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("metrics_bytes", "abc"), ("metrics_bytes", -5), ("best", {}), ("best", "x"), ("inexact", 5), ("seconds", 1e300)],
-)
-def test_a_checkpoint_that_says_what_no_run_says_is_refused(tmp_path, name, value):
-    out = tmp_path / "run"
-    run(out, REPORT)
-    (path,) = (out / "checkpoints").iterdir()
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    about = json.loads(header["__metadata__"]["about"]) | {name: value}
-    header["__metadata__"]["about"] = json.dumps(about)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    path.write_bytes(signed(len(text).to_bytes(8, "little") + text + content[8 + length :]))
-    with pytest.raises(CheckpointError, match=r"Expected a .*checkpoint"):
-        go_on(out, 2 * REPORT)
-
-
-def test_overwriting_leaves_nothing_of_the_run_before(uninterrupted, tmp_path):
-    folder = tmp_path / "again"
-    run(folder, 3 * REPORT)
-    run(folder, REPORT, seed=2, overwrite=True)
-    assert [row["step"] for row in metrics_of(folder)] == [REPORT]
-    assert newest_step(folder) == REPORT
-    assert len(list((folder / "checkpoints").iterdir())) == 1
 
 
 @dataclass(frozen=True)
@@ -370,6 +190,21 @@ def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(tmp_path):
     assert [row.get("skipped") for row in metrics_of(tmp_path / "a")] == [None, None, 2, 7, 12]
     with pytest.raises(SkippedTooOftenError, match="found 7 by step 20"):
         fall(replace(config, max_skipped=5, out=tmp_path / "b"))
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_run_of_skipped_steps_writes_json_that_all_can_read_and_can_go_on(tmp_path, command):
+    folder = tmp_path / "skipped"
+    words = ("--no-gradient-check", "--learning-rate=1e10", "--on-nonfinite=skip", f"--out={folder}", "--hidden=5")
+    assert command("mnist", *words, "--epochs=4").status == 0
+    assert command("mnist", "--resume", f"--out={folder}", "--epochs=6").status == 0
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    for text in ((folder / "result.json").read_text(), (folder / "metrics.jsonl").read_text().splitlines()[-1]):
+        assert json.loads(text, parse_constant=refuse)["train_loss"] is None
+    assert math.isnan(read_run(folder).finished()["train_loss"])
 
 
 def test_a_learning_rate_without_measure_ends_with_status_3(command, tmp_path):

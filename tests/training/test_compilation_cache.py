@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zlib
 
 import pytest
 
@@ -46,6 +47,15 @@ def test_what_a_killed_process_left_without_a_digest_is_deleted(folder):
     (folder / "third-cache").write_bytes(b"perhaps whole")
     delete_damaged(folder)
     assert entries(folder) == ["first-cache", "second-cache"]
+
+
+def test_what_a_full_disk_has_cut_is_not_signed(folder):
+    whole = zlib.compress(b"a program" * 100)
+    for name, content in (("whole", whole), ("cut", whole[:-1]), ("empty", b"")):
+        (folder / f"{name}-cache").write_bytes(content)
+    sign_entries(folder)
+    delete_damaged(folder)
+    assert entries(folder) == ["first-cache", "second-cache", "whole-cache"]
 
 
 def test_the_oldest_of_too_many_are_deleted(folder, monkeypatch):
