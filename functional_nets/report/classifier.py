@@ -15,6 +15,7 @@ SHOWN_UNITS = 96
 SHOWN_CLASSES = 3
 
 
+@np.errstate(over="ignore", invalid="ignore")  # A network that went wrong is shown as it is.
 def classifier_sections(answers: Answers, params: Any) -> list[Section]:
     """Returns the sections that show what the network does with its test images, and its first weights."""
     found = [confusion_section(answers), mistakes_section(answers), weights_section(params)]

@@ -195,7 +195,7 @@ def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(tmp_path):
 @pytest.mark.usefixtures("few_images")
 def test_a_run_of_skipped_steps_writes_json_that_all_can_read_and_can_go_on(tmp_path, command):
     folder = tmp_path / "skipped"
-    words = ("--no-gradient-check", "--learning-rate=1e10", "--on-nonfinite=skip", f"--out={folder}", "--hidden=5")
+    words = ("--no-gradient-check", "--learning-rate=1e25", "--on-nonfinite=skip", f"--out={folder}", "--hidden=5")
     assert command("mnist", *words, "--epochs=4").status == 0
     assert command("mnist", "--resume", f"--out={folder}", "--epochs=6").status == 0
 
