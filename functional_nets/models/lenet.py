@@ -39,9 +39,9 @@ def lenet(*, init: Initializer | None = None, product_dtype: DTypeLike | None = 
 
     def hidden(params: dict[str, dict[str, Array]], x: Array) -> dict[str, Array]:
         x = scale_pixels(x)
-        border = (32 - x.shape[1]) // 2
-        x = jnp.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
-        conv2 = conv_relu_pool2d((params["conv1"], params["conv2"]), x, product_dtype=product_dtype)
+        conv2 = conv_relu_pool2d(
+            (params["conv1"], params["conv2"]), x, padding=(32 - x.shape[1]) // 2, product_dtype=product_dtype
+        )
         dense1 = jax.nn.relu(dense(params["dense1"], flatten(conv2), product_dtype=product_dtype))
         dense2 = jax.nn.relu(dense(params["dense2"], dense1, product_dtype=product_dtype))
         return {"conv2": conv2, "dense1": dense1, "dense2": dense2}

@@ -74,6 +74,7 @@ def conv_relu_pool2d(
     layers: Layers,
     x: Float[Array, "batch height width inputs"],
     *,
+    padding: int = 0,
     size: int = 2,
     product_dtype: DTypeLike | None = None,
 ) -> Float[Array, "batch new_height new_width outputs"]:
@@ -87,15 +88,17 @@ def conv_relu_pool2d(
     Args:
         layers: Of each layer, `w` and `b` as for `conv2d`.
         x: Images.
+        padding: Rows and columns of zeros that are laid around the images first.
         size: As for `max_pool2d`.
         product_dtype: As for `dense`.
     """
-    images_last = partial(_layers_images_last, size=size, product_dtype=product_dtype)
-    native = partial(_layers_native, size=size, product_dtype=product_dtype)
+    images_last = partial(_layers_images_last, padding=padding, size=size, product_dtype=product_dtype)
+    native = partial(_layers_native, padding=padding, size=size, product_dtype=product_dtype)
     return lax.platform_dependent([dict(params) for params in layers], x, cpu=images_last, default=native)
 
 
-def _layers_native(layers: Layers, x: Array, *, size: int, product_dtype: DTypeLike | None) -> Array:
+def _layers_native(layers: Layers, x: Array, *, padding: int, size: int, product_dtype: DTypeLike | None) -> Array:
+    x = _padded(x, padding)
     for params in layers:
         dtype = product_dtype or params["w"].dtype
         product = _correlate_native(x.astype(dtype), params["w"].astype(dtype)).astype(params["w"].dtype)
@@ -103,11 +106,18 @@ def _layers_native(layers: Layers, x: Array, *, size: int, product_dtype: DTypeL
     return x
 
 
-def _layers_images_last(layers: Layers, x: Array, *, size: int, product_dtype: DTypeLike | None) -> Array:
-    x = x.transpose(3, 1, 2, 0)
+def _layers_images_last(
+    layers: Layers, x: Array, *, padding: int, size: int, product_dtype: DTypeLike | None
+) -> Array:
+    # Padded after it is turned: else XLA has each of the slices turn the images for itself.
+    x = _padded(x.transpose(3, 1, 2, 0), padding)
     for params in layers:
         x = _pool_images_last(jax.nn.relu(_correlate_images_last(params, x, product_dtype)), size)
     return x.transpose(3, 1, 2, 0)
+
+
+def _padded(x: Array, padding: int) -> Array:
+    return jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
 
 
 def _correlate_images_last(params: Mapping[str, Array], x: Array, product_dtype: DTypeLike | None) -> Array:

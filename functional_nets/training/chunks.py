@@ -63,6 +63,10 @@ class Chunks:
         state, losses = self._program(*arguments)
         return state, np.asarray(losses)[: int(state.step) - first]
 
+    def program_text(self) -> str:
+        """Returns the compiled program, once it has run, as XLA writes it down."""
+        return str(self._program.as_text())
+
     def batch(self, step: int) -> tuple[Batch, Array]:
         """Returns what a step is given: its batch and its key."""
         epoch, number = divmod(step, self.per_epoch)
