@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by line of code: `python scripts/profile_steps.py {mnist,fashion_mnist,lenet}`.
+"""Where the time of a training step goes, by line: `python scripts/profile_steps.py {mnist,fashion_mnist,lenet}`.
 
 The steps are those that `fit` compiles. XLA says when each operation of the program began and ended, and the program's
 text says from which line each came: of this package's or the caller's code the innermost, forward or backward. An
@@ -25,6 +25,7 @@ from jax.profiler import ProfileData
 sys.path.insert(0, str(Path(__file__).parents[1]))  # The checkout, whether it is installed or not.
 
 from benchmark_ours import SETTINGS, model
+
 from functional_nets import data, nn
 from functional_nets.training import init_state, make_train_step
 from functional_nets.training.chunks import Chunks
@@ -46,7 +47,9 @@ class Frames:
     """The tables of source lines at the head of a compiled program's text."""
 
     def __init__(self, text: str):
-        self._names = {int(number): name for number, name in re.findall(r'^(\d+) "(.*)"$', _part(text, "FileNames"), re.M)}
+        self._names = {
+            int(number): name for number, name in re.findall(r'^(\d+) "(.*)"$', _part(text, "FileNames"), re.M)
+        }
         self._locations = _records(_part(text, "FileLocations"))
         self._frames = _records(_part(text, "StackFrames"))
 
@@ -105,7 +108,11 @@ def measure(task: str, folder: Path | None) -> tuple[str, dict[str, float], floa
             jax.profiler.stop_trace()
             for name, total in _durations(next(Path(trace).rglob("*.xplane.pb"))).items():
                 spans[name].append(total / TRACED / 1e3)
-    return chunks.program_text(), {name: float(np.median(each)) for name, each in spans.items()}, float(np.median(walls))
+    return (
+        chunks.program_text(),
+        {name: float(np.median(each)) for name, each in spans.items()},
+        float(np.median(walls)),
+    )
 
 
 def _durations(path: Path) -> dict[str, float]:
@@ -124,7 +131,10 @@ def _part(text: str, title: str) -> str:
 
 def _records(text: str) -> dict[int, dict[str, int]]:
     lines = re.findall(r"^(\d+) \{(.*)\}$", text, re.M)
-    return {int(number): {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", fields)} for number, fields in lines}
+    return {
+        int(number): {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", fields)}
+        for number, fields in lines
+    }
 
 
 def main() -> None:
@@ -152,9 +162,9 @@ def report(rows: dict[Operation, float], wall: float, as_json: bool) -> None:
         print(json.dumps({"step_microseconds": wall, "products_microseconds": products, "lines": entries}))
         return
     print("| line | | product | µs a step | share |\n|---|---|---|---|---|")
-    for operation, time in ordered[:14]:
+    for operation, spent in ordered[:14]:
         mark = "yes" if operation.is_product else ""
-        print(f"| {operation.place} | {operation.pass_} | {mark} | {time:,.0f} | {time / wall:.0%} |")
+        print(f"| {operation.place} | {operation.pass_} | {mark} | {spent:,.0f} | {spent / wall:.0%} |")
     others = sum(time for _, time in ordered[14:])
     print(f"| {len(ordered[14:])} more | | | {others:,.0f} | {others / wall:.0%} |")
     print(f"\nA step takes {wall:,.0f} µs, {products / wall:.0%} of it in matrix products.")

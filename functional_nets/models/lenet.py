@@ -1,7 +1,6 @@
 """The convolutional network of notebook `003`."""
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
