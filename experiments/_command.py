@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import shlex
+import signal
 import sys
 import types
 import typing
@@ -189,6 +190,11 @@ def _suits(value: Any, hint: Any) -> bool:
     return type(value) in kinds or as_word or (type(value) is int and float in kinds)
 
 
+def printable(text: str) -> str:
+    """Returns a text from a file, perhaps, in which nothing is left that a terminal would obey."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:
     """Parses the command line, runs the experiment and ends the process with the contract's exit status.
 
@@ -215,9 +221,11 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
 
     keep_programs()
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # As experiments/__init__.py has left it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         run(config)
     except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""

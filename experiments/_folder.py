@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 from experiments._command import OptionError
 from experiments._display import TENSORBOARD
 from experiments._records import as_json, read_metrics
-from functional_nets.training import flush_folder, write_whole
+from functional_nets.training import checkpoints, flush_folder, write_whole
 
 try:
     import fcntl
@@ -138,9 +138,12 @@ class RunFolder:
         return self.path / CHECKPOINTS
 
     def ended_before_its_first_checkpoint(self) -> bool:
-        """Returns whether a run has begun here and saved nothing, so that it is resumed from its beginning."""
-        begun = (self.path / "config.json").exists() and not self.has_result()
-        return begun and not any(self.checkpoints.glob("step_*.safetensors"))
+        """Returns whether a run has begun here and saved nothing, so that it is resumed from its beginning.
+
+        Its first checkpoint is of step 0, before its first row: where there are rows, checkpoints have been lost.
+        """
+        begun = (self.path / "config.json").exists() and not self.has_result() and not self._metrics_size()
+        return begun and not checkpoints(self.checkpoints)
 
     def has_result(self) -> bool:
         """Returns whether a run has ended here; one that was killed just before has only its checkpoints."""

@@ -13,7 +13,9 @@ LARGEST_RECORD = 2**20
 """Bytes of a `config.json` or `result.json`; they have some two thousand."""
 
 LARGEST_METRICS = 2**26
-"""Bytes of a `metrics.jsonl`: four hundred thousand rows."""
+"""Bytes of a `metrics.jsonl`: `MOST_ROWS` of some 450 bytes."""
+
+MOST_ROWS = 100_000
 
 LARGEST_ROW = 2**12
 COUNTS = ("epoch", "step")

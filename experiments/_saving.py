@@ -26,6 +26,10 @@ epochs of a quarter second would feel; and an epoch may last for hours.
 """
 
 
+Held = dict[int, tuple[Snapshot, dict[str, Any]]]
+"""Snapshots to be written, by their steps, and what goes with each."""
+
+
 class Cadence(NamedTuple):
     """When checkpoints are due.
 
@@ -81,20 +85,28 @@ class Saving:
         self._last_step, self._best = last_step, best
         self._writer = BackgroundWriter()
         self._saved_at = time.monotonic()
-        self._held: dict[int, tuple[Snapshot, dict[str, Any]]] = {}
+        self._held: Held = {}
+        self._writing = self._held
         self._unsaved: str | None = None
         self._unwritten: str | None = None
         self._signal: int | None = None
 
+    def begin(self, snapshot: Snapshot) -> None:
+        """Saves what the run begins with, so that whatever has rows has a checkpoint, too."""
+        self._hold(snapshot)
+        self._save()
+
     def row(self, row: dict[str, Any]) -> None:
         """Appends a row to the metrics, and notes whether it is the best."""
+        if not self._folder.metrics_known().metrics_bytes:
+            self._settle()
         try:
             self._folder.append(row)
             self._unwritten = None
         except OSError as error:
             if self._unwritten is None:
                 self._tell("add a row to metrics.jsonl", error)
-            self._unwritten = str(error.strerror or error)
+            self._unwritten = _reason(error)
         scores = {name: row[name] for name in ("step", "test_accuracy", "test_loss")}
         finite = math.isfinite(row["test_loss"])
         if finite and (self._best is None or _goodness(scores) > _goodness(self._best)):
@@ -139,10 +151,12 @@ class Saving:
 
         def stop(number: int, _: Any) -> None:
             self._signal = number
-            for each in STOPPING:
+            for each in heeded:
                 signal.signal(each, signal.SIG_DFL)
 
-        before = {each: signal.signal(each, stop) for each in STOPPING}
+        # What the parent has this process ignore, such as SIGHUP under nohup, is ignored.
+        heeded = [each for each in STOPPING if signal.getsignal(each) not in (signal.SIG_IGN, None)]
+        before = {each: signal.signal(each, stop) for each in heeded}
         try:
             yield
         finally:
@@ -162,15 +176,17 @@ class Saving:
         """Keeps a copy of the snapshot, whose arrays are used again, and of those before it the best one's."""
         state: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), snapshot.state)
         about = {**self._about, **self._folder.metrics_known()._asdict(), "best": self._best}
+        self._held = {**self._best_of(self._held), int(state.step): (snapshot._replace(state=state), about)}
+
+    def _best_of(self, held: Held) -> Held:
         best = self._best["step"] if self._best else None
-        self._held = {step: held for step, held in self._held.items() if step == best}
-        self._held[int(state.step)] = snapshot._replace(state=state), about
+        return {step: each for step, each in held.items() if step == best}
 
     def _save(self) -> None:
         """Has what is held written while the training goes on."""
         self._settle()
         held, spare = self._held, {self._best["step"]} if self._best else set()
-        self._held, self._saved_at = {}, time.monotonic()
+        self._held, self._writing, self._saved_at = {}, held, time.monotonic()
         self._writer.submit(lambda: self._write(held.values(), spare))
 
     def _write(self, held: Iterable[tuple[Snapshot, dict[str, Any]]], spare: set[int]) -> None:
@@ -187,18 +203,21 @@ class Saving:
         """Waits for the checkpoint that is being written; training goes on without one that fails."""
         try:
             self._writer.wait()
-        except OSError as error:
+        except Exception as error:  # Of whatever kind: a run is not lost for it.
             if self._unsaved is None:
                 self._tell(f"save a checkpoint in {self._folder.checkpoints}", error)
-            self._unsaved = str(error.strerror or error)
+            self._unsaved = _reason(error)
+            self._held = self._best_of(self._writing) | self._held
         else:
             self._unsaved = None
 
-    def _tell(self, what: str, error: OSError) -> None:
-        line = (
-            f"Expected to {what}, found {error.strerror or error}: training goes on, and it is tried again each time."
-        )
+    def _tell(self, what: str, error: Exception) -> None:
+        line = f"Expected to {what}, found {_reason(error)}: training goes on, and it is tried again each time."
         print(line, file=sys.stderr, flush=True)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _goodness(row: dict[str, Any]) -> tuple[float, float]:

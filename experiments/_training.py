@@ -17,6 +17,7 @@ from experiments._command import OptionError, command_line
 from experiments._display import Display
 from experiments._folder import NO_METRICS, MetricsKnown, RunFolder
 from experiments._options import FREE, TrainingConfig
+from experiments._records import MOST_ROWS
 from experiments._saving import Cadence, Saving
 from functional_nets import training
 from functional_nets.report import Section, write_report
@@ -73,6 +74,8 @@ def train(
         )
     training.check_arithmetic()
     training.batch_sharding(config.devices)
+    last_step = config.last_step(len(examples[0]))
+    _refuse_endless(last_step, -(-len(examples[0]) // config.batch_size) * options.get("epochs_per_report", 1))
     cadence = Cadence.parse(config.checkpoint_every)
     key = jax.random.key(config.seed or 0)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
@@ -83,8 +86,9 @@ def train(
             **training.data_contract(examples, key),
             **training.environment(config.devices),
         }
-        found = _checkpoint(folder, training.init_state(params, optimizer), contract, config)
-        first_step, last_step = int(found.snapshot.state.step) if found else 0, config.last_step(len(examples[0]))
+        initial = training.init_state(params, optimizer)
+        found = _checkpoint(folder, initial, contract, config)
+        first_step = int(found.snapshot.state.step) if found else 0
         if first_step > last_step or (folder.has_result() and first_step == last_step):
             raise OptionError(
                 f"Expected a run to go on with, found {folder.path} at step {first_step:,} of {last_step:,}, the last: "
@@ -103,6 +107,8 @@ def train(
             last_step=last_step,
             best=about.get("best"),
         )
+        if not found:
+            saving.begin(Snapshot(initial, np.empty(0, np.float32)))
         notices = [source.get("notice"), training.slow_precision(config.precision), *(found.notices if found else [])]
         norms = training.make_layer_norms(loss_fn, optimizer, tuple(array[: config.batch_size] for array in examples))
         with Display(
@@ -156,6 +162,15 @@ def train(
             write_report(folder.path, summary, rows, options_given, command, sections(fitted.params))
             display.finish(summary)
     return Result(folder.path, summary, fitted)
+
+
+def _refuse_endless(last_step: int, steps_per_row: int) -> None:
+    rows = last_step // steps_per_row
+    if rows > MOST_ROWS or last_step >= 2**31:  # Steps are counted in int32.
+        raise OptionError(
+            f"Expected at most {MOST_ROWS:,} rows of metrics and {2**31 - 1:,} steps, "
+            f"found {rows:,} and {last_step:,}: take fewer --epochs or --steps."
+        )
 
 
 def _measures(fitted: FitResult, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

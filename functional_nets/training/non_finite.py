@@ -41,25 +41,29 @@ class NonFiniteLossError(ArithmeticError):
         details = [f"gradient norm {self.gradient_norm:.4g}"] if not np.isnan(self.gradient_norm) else []
         details += [f"learning rate {self.learning_rate:g}"] if self.learning_rate is not None else []
         details += [str(self.origin)] if self.origin else []
+        was_given = self.origin is not None and self.origin.argument is not None
+        remedy = (
+            "look where it comes from"
+            if was_given
+            else "try a smaller learning rate, or look for a logarithm or a division of 0 in the loss"
+        )
         return (
             f"Expected {kind}, found {value} at step {self.step} (epoch {self.epoch})"
-            f"{''.join(f'; {each}' for each in details)}: "
-            "try a smaller learning rate, or look for a logarithm or a division of 0 in the loss."
+            f"{''.join(f'; {each}' for each in details)}: {remedy}."
         )
 
 
 class SkippedTooOftenError(NonFiniteLossError):
-    """Too many steps had to be skipped; the attributes are those of the last."""
+    """More steps had to be skipped than were `allowed`; the attributes are those of the first one too many."""
 
-    def __init__(self, step: int, epoch: int, skipped: int, allowed: int):
-        super().__init__(step, epoch, float("nan"))
-        self.skipped, self.allowed = skipped, allowed
+    def __init__(self, last: NonFiniteLossError, allowed: int):
+        super().__init__(
+            last.step, last.epoch, last.loss, found=last.found, gradient_norm=last.gradient_norm, origin=last.origin
+        )
+        self.allowed = allowed
 
     def __str__(self) -> str:
-        return (
-            f"Expected at most {self.allowed} steps to be skipped, found {self.skipped} by step {self.step} (epoch "
-            f"{self.epoch}), whose loss, gradient or parameters were not finite: try a smaller learning rate."
-        )
+        return f"Expected at most {self.allowed} steps to be skipped, found one more. {super().__str__()}"
 
 
 def explain(
@@ -86,7 +90,7 @@ def explain(
         float(loss),
         found="parameters" if loss_is_fine and gradient_is_fine else "gradient" if loss_is_fine else "loss",
         gradient_norm=_norm(gradient),
-        origin=first_non_finite(train_step, state, batch, key),
+        origin=first_non_finite(train_step, state, batch, key, names=("the state", "the batch", "the key")),
     )
 
 

@@ -36,16 +36,18 @@ class Origin(NamedTuple):
         return f"{self.value} is made first by {self.op}{line}"
 
 
-def first_non_finite(function: Callable[..., Any], *args: Any) -> Origin | None:
+def first_non_finite(function: Callable[..., Any], *args: Any, names: Sequence[str] = ()) -> Origin | None:
     """Returns where the first NaN or infinity comes from that reaches a result of `function(*args)`.
 
     An infinity that the function holds as a constant, such as that of an attention mask, counts as meant as long
-    as something else is to blame. None means that all results are finite.
+    as something else is to blame. None means that all results are finite. `names` are what the arguments are called.
     """
     closed = jax.make_jaxpr(function)(*args)
     for path, leaf in jax.tree_util.tree_leaves_with_path(args):
         if kind := _kind_of(leaf):
-            return Origin(_name(kind), "given", None, f"argument {jax.tree_util.keystr(path)}")
+            number = path[0].idx
+            name = names[number] if names else f"argument {number}"
+            return Origin(_name(kind), "given", None, name + jax.tree_util.keystr(path[1:]))
     return _Watched(closed, None).first(jax.tree.leaves(args))
 
 

@@ -51,6 +51,7 @@ BAD_OPTIONS = [
         "Expected a whole checkpoint to resume from in here/checkpoints, found none",
     ),
     ("mnist", "--resume --overwrite --out here", "Expected --resume or --overwrite, found both"),
+    ("xor", "--steps 200000000", "Expected at most 100,000 rows of metrics and 2,147,483,647 steps, found 200,000"),
     ("mnist", "--checkpoint-every 0", "Expected --checkpoint-every to be epoch, steps such as 500 or seconds"),
     ("mnist", "--checkpoint-every 5m", "Expected --checkpoint-every to be epoch, steps such as 500 or seconds"),
     ("mnist", "--keep-checkpoints 0", "Expected --keep-checkpoints of at least 1, found 0"),

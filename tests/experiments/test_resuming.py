@@ -8,7 +8,7 @@ import pytest
 from experiments._command import OptionError
 from functional_nets.training import CheckpointError
 from tests.experiments.conftest import contents
-from tests.experiments.xor_runs import OPTIONS, REPORT, WORDS, go_on, metrics_of, newest_step, run, timeless
+from tests.experiments.xor_runs import OPTIONS, REPORT, WORDS, go_on, metrics_of, newest_step, run, steps_kept, timeless
 from tests.hostile.checkpoints import signed
 
 
@@ -78,6 +78,40 @@ def test_rows_that_were_changed_since_their_checkpoint_are_not_gone_on_with(tmp_
         go_on(folder, 3 * REPORT)
     metrics.write_text(text)
     assert go_on(folder, 3 * REPORT).summary["steps"] == 3 * REPORT
+
+
+def test_files_that_only_look_like_checkpoints_are_left_alone(tmp_path):
+    folder = tmp_path / "strange"
+    run(folder, REPORT)
+    strange = [folder / "checkpoints" / f"step_{name}.safetensors" for name in ("²", "7", "000000007", "best")]
+    for path in strange[:2]:
+        path.write_text("no checkpoint")
+    for path in strange[2:]:
+        path.mkdir()
+    assert go_on(folder, 4 * REPORT).summary["steps"] == 4 * REPORT
+    assert set(strange) < set((folder / "checkpoints").iterdir())
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again(tmp_path):
+    folder = tmp_path / "bereft"
+    run(folder, REPORT)
+    (folder / "result.json").unlink()
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    before = contents(folder)
+    with pytest.raises(CheckpointError, match="Expected a whole checkpoint to resume from"):
+        go_on(folder, 2 * REPORT)
+    assert contents(folder) == before
+
+
+def test_a_run_killed_before_its_first_row_is_resumed_with_its_own_options_alone(tmp_path):
+    folder = tmp_path / "early"
+    run(folder, REPORT, checkpoint_every="9s", keep_checkpoints=9)
+    for path in (folder / "result.json", folder / "metrics.jsonl", *(folder / "checkpoints").glob("step_*1000.*")):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="learning_rate"):
+        run(folder, REPORT, resume=True, learning_rate=0.7)
+    assert go_on(folder, REPORT).summary["steps"] == REPORT
 
 
 def test_a_damaged_checkpoint_is_told_of_and_the_run_goes_on_from_the_one_before(uninterrupted, tmp_path, capsys):
@@ -166,7 +200,7 @@ def test_a_run_is_not_resumed_to_fewer_steps_than_it_has_nor_without_its_checkpo
 def test_a_checkpoint_that_says_what_no_run_says_is_refused(tmp_path, name, value):
     out = tmp_path / "run"
     run(out, REPORT)
-    (path,) = (out / "checkpoints").iterdir()
+    path = max((out / "checkpoints").iterdir())
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -184,4 +218,4 @@ def test_overwriting_leaves_nothing_of_the_run_before(uninterrupted, tmp_path):
     run(folder, REPORT, seed=2, overwrite=True)
     assert [row["step"] for row in metrics_of(folder)] == [REPORT]
     assert newest_step(folder) == REPORT
-    assert len(list((folder / "checkpoints").iterdir())) == 1
+    assert steps_kept(folder) == [0, REPORT]

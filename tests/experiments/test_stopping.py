@@ -1,5 +1,7 @@
 """Runs that are stopped: by a signal, a full disk, a folder that is gone, a loss that is not finite."""
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -15,13 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _command
+from experiments import _command, _saving
 from experiments._command import OptionError
 from experiments._folder import RunFolder
 from experiments._options import TrainingConfig
 from experiments._runs import read_run
+from experiments._saving import Cadence, Saving
 from experiments._training import train
-from functional_nets.training import SkippedTooOftenError
+from functional_nets.training import SkippedTooOftenError, Snapshot, TrainState
 from tests.experiments.xor_runs import REPORT, WORDS, go_on, metrics_of, newest_step, run, steps_kept
 
 CHECKOUT = Path(__file__).parents[2]
@@ -32,7 +35,7 @@ KEPT_FROM = "jax_persistent_cache_min_compile_time_secs"
 def endless(tmp_path):
     """A process that trains XOR for ever, once it has saved a few checkpoints."""
     out = tmp_path / "stopped"
-    command = [sys.executable, "-m", "experiments.xor", *WORDS, "--no-gradient-check", "--steps=1000000000"]
+    command = [sys.executable, "-m", "experiments.xor", *WORDS, "--no-gradient-check", "--steps=90000000"]
     process = subprocess.Popen(
         [*command, f"--out={out}"], cwd=CHECKOUT, env={**os.environ, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -100,11 +103,11 @@ def test_a_full_disk_stops_no_training_and_the_last_checkpoint_is_asked_for(tmp_
 
 def test_checkpoints_come_when_they_are_asked_for(tmp_path):
     run(tmp_path / "steps", 2 * REPORT, checkpoint_every="700", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "steps") == [700, REPORT, 1400, 2 * REPORT]  # At 1,000 the best so far.
+    assert steps_kept(tmp_path / "steps") == [0, 700, REPORT, 1400, 2 * REPORT]  # At 1,000 the best so far.
     run(tmp_path / "seconds", 2 * REPORT, checkpoint_every="1000s", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "seconds") == [2 * REPORT]
+    assert steps_kept(tmp_path / "seconds") == [0, 2 * REPORT]
     run(tmp_path / "epochs", 2 * REPORT, checkpoint_every="epoch", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "epochs") == [2 * REPORT]  # The first epoch ended too soon after the beginning.
+    assert steps_kept(tmp_path / "epochs") == [0, 2 * REPORT]  # The first epoch ended too soon after the beginning.
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
@@ -188,8 +191,43 @@ def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(tmp_path):
     )
     assert fall(config).summary["steps"] == 25
     assert [row.get("skipped") for row in metrics_of(tmp_path / "a")] == [None, None, 2, 7, 12]
-    with pytest.raises(SkippedTooOftenError, match="found 7 by step 20"):
+    with pytest.raises(SkippedTooOftenError, match=r"one more\. Expected .* first at step 18"):
         fall(replace(config, max_skipped=5, out=tmp_path / "b"))
+
+
+def saving(folder, every="0s"):
+    folder.begin({})
+    about = {"contract": {}, "inexact": []}
+    return Saving(folder, about, cadence=Cadence.parse(every), keep=2, last_step=10**6, best=None)
+
+
+def test_the_best_snapshot_outlasts_a_save_that_failed(tmp_path, monkeypatch):
+    folder = RunFolder.choose("falling", tmp_path / "run", resume=False, overwrite=False)
+    saves, write = saving(folder), _saving.save_checkpoint
+
+    def no_space(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for step, accuracy in enumerate((0.5, 0.9, 0.6, 0.6, 0.6, 0.6), 1):
+        monkeypatch.setattr(_saving, "save_checkpoint", no_space if step == 2 else write)
+        saves.row({"step": step, "test_accuracy": accuracy, "test_loss": 1.0})
+        state = TrainState({"w": np.zeros(1, np.float32)}, (), jnp.asarray(step, jnp.int32))
+        saves.chunk(Snapshot(state, np.empty(0, np.float32)))
+        with contextlib.suppress(OptionError):  # For the one that fails.
+            saves.wait()
+    assert steps_kept(folder.path) == [2, 5, 6]
+
+
+def test_a_signal_that_the_parent_has_ignored_stays_ignored(tmp_path):
+    folder = RunFolder.choose("falling", tmp_path / "run", resume=False, overwrite=False)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with saving(folder).stopping_on_signals():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures("few_images")

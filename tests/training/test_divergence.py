@@ -84,7 +84,7 @@ def test_a_gradient_that_is_not_finite_is_told_from_the_loss():
 
 def test_an_example_that_is_not_a_number_is_named():
     data = (np.array([0, 1, 2, np.nan, 4, 5], np.float32),)
-    with pytest.raises(NonFiniteLossError, match=r"nan is in argument \[1\]\[0\] from the beginning") as stopped:
+    with pytest.raises(NonFiniteLossError, match=r"nan is in the batch\[0\] from the beginning: look where") as stopped:
         fit(lambda params, x: (params * x).sum(), np.float32(0), data, optimizer=optax.sgd(1.0), batch_size=2,
             key=jax.random.key(0), epochs=1, shuffle=False)  # fmt: skip
     assert stopped.value.step == 1
@@ -105,8 +105,10 @@ def test_a_skipped_step_leaves_everything_as_if_its_batch_were_not_there():
     np.testing.assert_allclose(
         [row["train_loss"] for row in result.history], oracle.losses.reshape(3, -1).mean(1), 1e-6
     )
-    with pytest.raises(SkippedTooOftenError, match="Expected at most 2 steps to be skipped, found 3"):
+    with pytest.raises(SkippedTooOftenError, match="Expected at most 2 steps to be skipped, found one more") as gave_up:
         run(spoilt, max_skipped=2)
+    assert (gave_up.value.step, gave_up.value.epoch, gave_up.value.found) == (14, 3, "loss")
+    assert "nan is in the batch[0]" in str(gave_up.value)
 
 
 def test_the_notebooks_exploding_network_is_explained():

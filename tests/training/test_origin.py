@@ -113,7 +113,7 @@ def test_an_infinity_that_reaches_no_result_is_not_blamed():
 
 def test_an_argument_that_was_not_finite_is_named():
     origin = first_non_finite(lambda batch: batch["x"] + batch["y"], {"x": np.ones(2), "y": np.array([1, np.nan])})
-    assert str(origin) == "nan is in argument [0]['y'] from the beginning"
+    assert str(origin) == "nan is in argument 0['y'] from the beginning"
 
 
 def test_a_constant_that_is_not_a_number_is_traced_to_where_it_is_used():

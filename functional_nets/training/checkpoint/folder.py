@@ -1,5 +1,7 @@
 """A folder of checkpoints: the newest few and the best are kept, and a damaged one gives way to the one before."""
 
+import contextlib
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from functional_nets.training.fit import Snapshot
 from functional_nets.training.step import TrainState
 
 KEPT = 2  # If the disk loses the newest file, the one before it is still there.
-PATTERN = "step_*.safetensors"
+NAME = re.compile(r"step_([0-9]{9,})\.safetensors", re.ASCII)
 
 
 class Checkpoint(NamedTuple):
@@ -56,11 +58,20 @@ def save_checkpoint(
     path = folder / f"step_{step:09d}.safetensors"
     writing.write_whole(path, pack(snapshot, about))
     # Files of later steps are left alone: they are damaged, or this run would not have gone on from before them.
-    older = [each for each in sorted(folder.glob(PATTERN)) if (_step(each) or step) < step]
+    found = checkpoints(folder)
+    older = sorted(each for each in found if each < step)
     for each in older[: max(0, len(older) - (keep - 1))]:
-        if _step(each) not in spare:
-            writing.remove(each)
+        if each not in spare:
+            with contextlib.suppress(OSError):  # The new one is written, and that is what counts.
+                writing.remove(found[each])
     return path
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """Returns the files of a folder that have a checkpoint's name, by their steps."""
+    return {
+        int(named[1]): path for path in folder.glob("step_*") if (named := NAME.fullmatch(path.name)) and path.is_file()
+    }
 
 
 def load_checkpoint(
@@ -78,7 +89,7 @@ def load_checkpoint(
         CheckpointError: When there is none, none is whole, or the newest whole one is of another structure or contract.
     """
     damaged: list[str] = []
-    for path in sorted(folder.glob(PATTERN), reverse=True):
+    for step, path in sorted(checkpoints(folder).items(), reverse=True):
         try:
             content = _read(path, like)
             about = read_about(content)
@@ -88,7 +99,7 @@ def load_checkpoint(
         inexact = _compare(about.get("contract", {}), contract, path, allow_inexact)
         try:
             snapshot, _ = unpack(content, like)
-            if int(snapshot.state.step) != _step(path):
+            if int(snapshot.state.step) != step:
                 raise CheckpointError(f"it is of step {snapshot.state.step}, which is not what its name says")
         except CheckpointError as error:
             raise CheckpointError(
@@ -124,8 +135,3 @@ def _read(path: Path, like: TrainState) -> bytes:
         return read(path, largest_size(like), "remove it")
     except DataError as error:
         raise CheckpointError(f"it cannot be read: {error}") from None
-
-
-def _step(path: Path) -> int | None:
-    digits = path.stem.removeprefix("step_")
-    return int(digits) if digits.isdigit() else None
