@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import math
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -116,7 +117,8 @@ def test_bad_words_are_refused_in_one_line(command, run, drawing, words, found):
 @pytest.fixture(scope="module")
 def xor_run(tmp_path_factory):
     """A run of XOR with two checkpoints."""
-    return xor.run(xor.Config(steps=2000, out=tmp_path_factory.mktemp("runs") / "xor", gradient_check=False)).folder
+    out = tmp_path_factory.mktemp("runs") / "xor"
+    return xor.run(xor.Config(steps=2000, out=out, gradient_check=False, checkpoint_every="1000")).folder
 
 
 @pytest.fixture
@@ -148,6 +150,8 @@ def test_the_training_that_the_surface_is_drawn_from_ends_in_the_runs_own_bits(x
     read = read_run(xor_run)
     *_, last = xor.replay(read.config)
     assert last.step == 2000
+    (section,) = xor.sections(read.config, last.params)
+    assert re.findall('data-step="2,000"', section.body) == ['data-step="2,000"']  # The last step is there once.
     jax.tree.map(np.testing.assert_array_equal, last.params, trained_params(read))
 
 
