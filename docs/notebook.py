@@ -27,11 +27,17 @@ import pathlib
 import subprocess
 import sys
 
-REPOSITORY = "{repository}"
+REPOSITORY = "{repository}"  # OWNER is to be replaced, in pyproject.toml, once there is an address.
 
 if importlib.util.find_spec("functional_nets") is None:
     # Colab's own JAX fits its accelerator: it stays exactly as it is.
     installed = {package.name.lower(): package.version for package in importlib.metadata.distributions()}
+    jax_version = installed.get("jax", "none")
+    if jax_version.startswith(("0.10.2", *(f"0.{minor}." for minor in range(9)))):
+        raise RuntimeError(
+            f"Expected JAX 0.9 or newer, but not 0.10.2, found {jax_version}: choose the latest version at Runtime → "
+            'Change runtime type, or run %pip install -U "jax!=0.10.2" here, restart the session and run all again.'
+        )
     kept = [f"{name}=={version}" for name, version in installed.items() if name.startswith(("jax", "libtpu"))]
     pathlib.Path("kept.txt").write_text("\n".join(name for name in kept if not name.startswith("jaxtyping")))
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", "kept.txt", f"git+{REPOSITORY}"]
@@ -115,6 +121,8 @@ for label, marker in ((0, "o"), (1, "s")):
 axes.set(xlabel="first input", ylabel="second input", title="What the network says of XOR", aspect="equal")
 axes.legend(title="label", loc="center")
 figure.colorbar(levels, label="probability of true")
+plt.show()
+
 # %% [markdown]
 # ### MNIST
 #
@@ -185,6 +193,8 @@ for (name, result), line in zip(results.items(), ("-", "--", "-.", ":"), strict=
     axes.plot(np.linspace(0, 1, len(smooth)), smooth, line, label=name)
 axes.set(xlabel="share of the training", ylabel="training loss (nats)", title="Four trainings", ylim=0)
 axes.legend()
+plt.show()
+
 # %%
 probabilities = jax.nn.softmax(jax.jit(lenet.apply)(lenet_params, mnist.test.x[:2000]))
 doubt = np.asarray(probabilities[np.arange(2000), mnist.test.y[:2000]])  # How likely it found the right digit.
@@ -196,6 +206,7 @@ for image, number in zip(axes, np.argsort(doubt), strict=False):
     image.imshow(mnist.test.x[number, :, :, 0], cmap="gray_r")
     image.set_title(f"a {mnist.test.y[number]}, says {said}\n({probabilities[number, said]:.0%})", fontsize=9)
     image.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## A gradient by hand

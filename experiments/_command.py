@@ -15,6 +15,9 @@ from typing import Any, NoReturn, TypeVar
 
 Config = TypeVar("Config")
 
+DISPLAY = ("quiet", "json", "tensorboard")
+"""Options that decide what is shown, and nothing else."""
+
 EXIT_BAD_INPUT = 2
 EXIT_NON_FINITE_LOSS = 3
 
@@ -149,11 +152,14 @@ def _converter(flag: str, kind: type, choices: Sequence[str]) -> Callable[[str],
 
 
 def command_line(name: str, config: Any) -> str:
-    """Returns the command that runs an experiment again with this configuration, into a new folder."""
+    """Returns the command that runs an experiment again with this configuration, into a new folder.
+
+    What the run only showed is left out.
+    """
     words = ["python", "-m", f"experiments.{name}"]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if value == field.default or field.name in ("out", "overwrite", "resume"):
+        if value == field.default or field.name in ("out", "overwrite", "resume", *DISPLAY):
             continue
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):

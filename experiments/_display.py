@@ -57,23 +57,24 @@ class Display:
         notice: What must not be missed.
         folder: The run's.
         first_step: Where this process begins.
+        row_begins: After which step its first row begins; earlier, if it goes on within a row.
         last_step: Where the training ends.
         examples_per_step: How many examples a step takes, on average.
+        seen: Whether the network is asked about the examples that it is trained on.
     """
 
     def __init__(
         self, name: str, params: Any, options: DisplayOptions, *, notice: str, folder: Path, first_step: int,
-        last_step: int, examples_per_step: float,
+        row_begins: int, last_step: int, examples_per_step: float, seen: bool,
     ):  # fmt: skip
         self._folder, self._unread = folder, False
         self._board = TensorBoard(folder / TENSORBOARD, first_step) if options.tensorboard else None
         shown = partial(
-            Progress, name, params, options.length, notice=notice, steps=last_step,
-            examples_per_step=examples_per_step, as_json=options.json,
+            Progress, name, params, options.length, steps=last_step, examples_per_step=examples_per_step,
+            first_step=row_begins, seen=seen, as_json=options.json,
         )  # fmt: skip
-        self._progress = shown(quiet=True)
-        if not options.quiet:
-            self._show(lambda: setattr(self, "_progress", shown(quiet=False)))
+        self._progress = shown(quiet=True)  # Says nothing, and remains if what follows cannot be printed.
+        self._show(lambda: setattr(self, "_progress", shown(quiet=options.quiet, notice=notice)))
 
     def __enter__(self) -> Self:
         self._show(self._progress.__enter__)

@@ -1,10 +1,14 @@
 """The page on which one draws, served to this machine alone."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import numpy as np
 
@@ -19,6 +23,8 @@ HEARD_OUT = 64 << 20
 """Bytes of a refused upload that are taken in, since a browser reads no answer before it has sent all."""
 SECONDS = 30
 """Patience with a connection that says nothing."""
+CONNECTIONS, QUEUE = 32, 128
+"""Connections that are answered at once, each by a thread, and those that may wait for their turn."""
 
 
 class Refused(Exception):
@@ -57,13 +63,43 @@ def make_server(network: Network, title: str, port: int) -> ThreadingHTTPServer:
 
     Handler.network, Handler.page, Handler.policy = network, page, policy
     try:
-        server = ThreadingHTTPServer((ADDRESS, port), Handler)
+        return DrawingServer((ADDRESS, port), Handler)
     except OSError as error:
         raise OptionError(
             f"Expected --port to be free, found {port} in use ({error.strerror}): choose another, or 0 for any."
         ) from None
-    server.daemon_threads = True
-    return server
+
+
+class DrawingServer(ThreadingHTTPServer):
+    """A server that answers some connections at once, lets others wait, and takes no offence at those that end."""
+
+    daemon_threads = True
+    request_queue_size = QUEUE
+
+    def __init__(self, *args: Any):
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Has a thread answer, as soon as one is free."""
+        self._free.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # No thread could be started.
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers, in a thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Reports what went wrong, unless it is that a tab has been closed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class DrawingHandler(BaseHTTPRequestHandler):
@@ -81,52 +117,62 @@ class DrawingHandler(BaseHTTPRequestHandler):
         """Sends the page."""
         self._answering(self._page)
 
+    do_HEAD = do_GET
+
     def do_POST(self) -> None:
         """Sends what the network makes of the image that was sent."""
         self._answering(self._look)
 
-    def _answering(self, answer: Any) -> None:
+    def _answering(self, answer: Callable[[], tuple[str, bytes]]) -> None:
         try:
             self._check_origin()
-            kind, content = answer()
-            self._send(200, kind, content)
+            self._send(200, *answer())
         except Refused as refusal:
-            self.close_connection = True
-            self._send(refusal.status, "application/json", _json({"error": str(refusal)}))
+            self.send_error(refusal.status, str(refusal))
         except DataError as error:
             self._send(400, "application/json", _json({"error": str(error)}))
-        except ConnectionError:
-            self.close_connection = True  # The tab has been closed.
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Sends why there is no answer; what is wrong with the request itself, the standard library tells."""
+        self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            code, message = HTTPStatus.METHOD_NOT_ALLOWED, f"Expected GET, HEAD or POST, found {self.command[:80]!r}."
+        self._send(code, "application/json", _json({"error": message or HTTPStatus(code).phrase}))
 
     def _check_origin(self) -> None:
         """A page of another site may neither ask by a name of its own for this address, nor send anything here."""
         _, port = self.connection.getsockname()
         hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        if host not in hosts:
+        if host.lower() not in hosts:
             raise Refused(421, f"Expected the host {ADDRESS}:{port}, found {host[:80]!r}: open that address.")
-        if origin is not None and origin not in {f"http://{each}" for each in hosts}:
+        if origin is not None and origin.lower() not in {f"http://{each}" for each in hosts}:
             raise Refused(403, f"Expected a request of this page, found one of {origin[:80]!r}.")
 
     def _page(self) -> tuple[str, bytes]:
-        if urlsplit(self.path).path != "/":
+        if self._address().path != "/":
             raise Refused(404, f"Expected the page at /, found {self.path[:80]!r}.")
         return "text/html; charset=utf-8", self.page
 
     def _look(self) -> tuple[str, bytes]:
         content = self._body()
-        address = urlsplit(self.path)
+        address = self._address()
         if address.path != "/look":
             raise Refused(404, f"Expected a request of /look, found {self.path[:80]!r}.")
         image = read_drawing(content, self.network.dataset)
         return "application/json", _json(_plain(self.network, image, self._label(address.query)))
+
+    def _address(self) -> SplitResult:
+        with contextlib.suppress(ValueError):
+            return urlsplit(self.path)
+        raise Refused(400, f"Expected an address, found {self.path[:80]!r}.")
 
     def _label(self, query: str) -> int | None:
         (label, *_) = parse_qs(query).get("label", [None])
         if label is None:
             return None
         count = len(self.network.class_names)
-        if not (label.isascii() and label.isdigit() and int(label[:4]) < count):
+        if label not in map(str, range(count)):
             raise Refused(400, f"Expected a label from 0 to {count - 1}, found {label[:80]!r}.")
         return int(label)
 
@@ -155,7 +201,8 @@ class DrawingHandler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keeps the terminal quiet: a stroke asks dozens of times."""

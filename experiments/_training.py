@@ -113,7 +113,8 @@ def train(
         norms = training.make_layer_norms(loss_fn, optimizer, tuple(array[: config.batch_size] for array in examples))
         with Display(
             name, params, config, notice="\n".join(filter(None, notices)), folder=folder.path,
-            first_step=first_step, last_step=last_step,
+            first_step=first_step, row_begins=first_step - (len(found.snapshot.losses) if found else 0),
+            last_step=last_step, seen=bool(source.get("seen")),
             examples_per_step=len(examples[0]) / -(-len(examples[0]) // config.batch_size),
         ) as display:  # fmt: skip
 

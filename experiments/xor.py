@@ -125,7 +125,9 @@ def sections(config: Config, params: Any) -> list[Section]:
     """Returns what the report shows: the decision surface through training."""
     apply = jax.jit(lambda params, x: jax.nn.sigmoid(model(config).apply(params, x)[:, 0]))
     first = replay(config)
-    frames = [*first[:DENSE], *first[DENSE :: DENSE // 5], Frame(config.steps, params)]
+    frames = [*first[:DENSE], *first[DENSE :: DENSE // 5]]
+    if frames[-1].step < config.steps:
+        frames.append(Frame(config.steps, params))
     return [surface_section(apply, frames, X, LABELS)]
 
 

@@ -1,8 +1,13 @@
 """The notebook: it is what its source says, it runs from top to bottom, and all its outputs are stored."""
 
+import contextlib
+import importlib.metadata
+import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -52,6 +57,28 @@ def test_the_notebook_is_that_of_its_source(script, stored):
 def test_its_stored_outputs_are_of_one_run_from_the_top(stored):
     assert [cell.execution_count for cell in code(stored)] == list(range(1, len(code(stored)) + 1))
     assert not [each for cell in code(stored) for each in cell.outputs if each.output_type == "error"]
+
+
+def test_no_stored_output_is_the_name_of_an_object(stored):
+    shown = [each["data"] for cell in code(stored) for each in cell.outputs if "data" in each]
+    assert [each for each in shown if each.keys() == {"text/plain"}] == []
+
+
+@pytest.mark.parametrize(("version", "fits"), [("0.4.35", False), ("0.10.2", False), ("0.9.1", True), ("0.11.0", True)])
+def test_where_the_package_is_missing_its_first_cell_keeps_jax_or_says_why_it_cannot(
+    stored, monkeypatch, tmp_path, version, fits
+):
+    asked = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    packages = [SimpleNamespace(name=name, version=version) for name in ("JAX", "jaxlib", "jaxtyping", "numpy")]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: packages)
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: asked.append(words))
+    with contextlib.nullcontext() if fits else pytest.raises(RuntimeError, match=f"found {version}: choose"):
+        exec(stored.cells[1].source, {})
+    assert len(asked) == fits
+    if fits:
+        assert (tmp_path / "kept.txt").read_text() == f"jax=={version}\njaxlib=={version}"
 
 
 def test_its_stored_networks_have_learnt(stored):

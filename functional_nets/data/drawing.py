@@ -4,6 +4,7 @@ MNIST's digits are white on black, scaled so that the longer side of their box i
 centre of mass lies in the middle of 28 × 28 (http://yann.lecun.com/exdb/mnist/). Fashion-MNIST's garments fill all 28.
 """
 
+import contextlib
 import io
 import warnings
 from typing import NamedTuple
@@ -87,24 +88,37 @@ def _grey(content: bytes) -> Float[np.ndarray, "height width"]:
             image.draft("L", (WORKING_SIDE, WORKING_SIDE))
             image = ImageOps.exif_transpose(image)
             if image.mode[0] in "IF":  # Sixteen bits or more, of which Pillow would keep the lowest.
-                values = np.asarray(image, float)
-                image = Image.fromarray(np.uint8(255 * (values - values.min()) / (np.ptp(values) or 1)))
+                image = Image.fromarray(_eight_bits(np.asarray(image)))
             image = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "L")
             image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
     except DataError:
         raise
     except Exception as error:  # Pillow's readers raise whatever a broken file leads them to.
-        raise DataError(
-            f"Expected an image file such as PNG or JPEG, found {_short(content)} ({type(error).__name__}): "
-            "choose another."
-        ) from None
+        found = _found(content, error)
+        raise DataError(f"Expected an image file such as PNG or JPEG, found {found}: choose another.") from None
     if image.mode == "L":
         return np.asarray(image, float) / 255
     return _on_paper(np.asarray(image, float) / 255)
 
 
-def _short(content: bytes) -> str:
-    return f"{len(content):,} bytes that are none" if content else "an empty file"
+def _eight_bits(values: NDArray) -> NDArray[np.uint8]:
+    """The values in 256 steps: 16 bits from black to white; of floats and wider integers all that occurs."""
+    low, high = (0, 2**16 - 1) if values.dtype.itemsize == 2 else (values.min(), values.max())
+    return np.uint8(255 * (values.astype(float) - low) / ((high - low) or 1))
+
+
+def _found(content: bytes, error: Exception) -> str:
+    """What a file is that cannot be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not content:
+        return "an empty file"
+    if isinstance(error, UnidentifiedImageError):
+        return f"{len(content):,} bytes that are none"
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return f"a damaged {Image.open(io.BytesIO(content)).format} file of {len(content):,} bytes"
+    return f"a damaged file of {len(content):,} bytes"
 
 
 def _on_paper(rgba: Float[np.ndarray, "height width 4"]) -> Float[np.ndarray, "height width"]:

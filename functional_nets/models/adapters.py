@@ -37,10 +37,13 @@ def from_flax(
             follow `module.train()` and `module.eval()`, as Flax's own layers do.
 
     Raises:
-        ValueError: The module keeps state beside its parameters, such as running averages of batches; or is none.
+        ValueError: The module keeps state beside its parameters, such as running averages of batches; or is none,
+            but a class of Linen or a function, say.
     """
     if _is_a("flax.linen", module):
         return _from_linen(module, example, training, evaluating)
+    if isinstance(module, type) and issubclass(module, _modules("flax.linen")):
+        raise ValueError(f"Expected a Linen module, found the class {module.__name__}: give {module.__name__}(…).")
     if callable(module) or _is_a("flax.nnx", module):
         from functional_nets.models.flax_nnx import from_nnx
 
@@ -48,17 +51,30 @@ def from_flax(
     raise ValueError(f"Expected a module of Flax, found {type(module).__name__}: give a Linen or NNX module.")
 
 
-def refuse_state(names: str) -> None:
-    """Raises ValueError: a model is a pure function of its parameters."""
+def refuse_state(names: str, *, averages: bool) -> None:
+    """Raises ValueError: a model is a pure function of its parameters.
+
+    Args:
+        names: What else it keeps.
+        averages: Whether that is running averages of batches.
+    """
+    remedy = (
+        "running averages; use LayerNorm or GroupNorm instead of BatchNorm"
+        if averages
+        else "what changes from call to call; leave it out, or make it a parameter"
+    )
     raise ValueError(
-        f"Expected a module whose only state is its parameters, found {names}: a pure function cannot keep running "
-        "averages; use LayerNorm or GroupNorm instead of BatchNorm."
+        f"Expected a module whose only state is its parameters, found {names}: a pure function cannot keep {remedy}."
     )
 
 
+def _modules(library: str) -> tuple[type, ...]:
+    """The class of the library's modules; none if it has not been loaded, so that nothing can be one."""
+    return (sys.modules[library].Module,) if library in sys.modules else ()
+
+
 def _is_a(library: str, module: Any) -> bool:
-    """Whether this is a module of the library, which is then loaded already."""
-    return library in sys.modules and isinstance(module, sys.modules[library].Module)
+    return isinstance(module, _modules(library))
 
 
 def _from_linen(module: Any, example: ArrayLike | None, training: Mapping, evaluating: Mapping) -> Model:
@@ -71,13 +87,16 @@ def _from_linen(module: Any, example: ArrayLike | None, training: Mapping, evalu
 
     state = {name: tree for name, tree in jax.eval_shape(init_all, jax.random.key(0)).items() if name != "params"}
     if state:
-        refuse_state(", ".join(f"{name} in {', '.join(tree)}" for name, tree in state.items()))
+        found = ", ".join(f"{name} in {', '.join(tree)}" for name, tree in state.items())
+        refuse_state(found, averages="batch_stats" in state)
 
     def init(key: Array) -> Any:
         return init_all(key)["params"]
 
     def apply(params: Any, x: Array, key: Array | None = None) -> Array:
-        options = {**evaluating} if key is None else {**training, "rngs": {"dropout": key}}
-        return module.apply({"params": params}, scale_pixels(x), **options)
+        # Streams of other names than dropout's are drawn from that of "params": Linen's own rule.
+        streams = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
+        options = evaluating if key is None else training
+        return module.apply({"params": params}, scale_pixels(x), rngs=streams, **options)
 
     return Model(init, apply)

@@ -1,5 +1,6 @@
 """Modules of Flax NNX as a `Model`: taken apart into a graph and parameters, and put together for each call."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,11 +27,17 @@ def from_nnx(module: Any, training: Mapping[str, Any], evaluating: Mapping[str, 
     def make(key: Array) -> Any:
         return module if given else module(rngs=nnx.Rngs(key))
 
+    if not given:
+        _check_maker(module)
     shaped = module if given else nnx.eval_shape(lambda: make(jax.random.key(0)))  # Draws nothing, compiles nothing.
+    if not isinstance(shaped, nnx.Module):
+        raise ValueError(f"Expected what makes an NNX module, found that {_name(module)} gives {_name(type(shaped))}.")
     parts: tuple[Any, ...] = nnx.split(shaped, nnx.Param, nnx.RngState, ...)
     graph, shapes, randomness, rest = parts
     if jax.tree.leaves(rest):
-        refuse_state(", ".join("/".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)))
+        kept = list(nnx.to_flat_state(rest))
+        names = ", ".join("/".join(map(str, path)) for path, _ in kept)
+        refuse_state(names, averages=any(issubclass(each.type, nnx.BatchStat) for _, each in kept))
 
     def init(key: Array) -> Any:
         return nnx.to_pure_dict(nnx.state(make(key), nnx.Param))
@@ -46,6 +53,21 @@ def from_nnx(module: Any, training: Mapping[str, Any], evaluating: Mapping[str, 
         return whole(scale_pixels(x), **(evaluating if key is None else training))
 
     return Model(init, apply)
+
+
+def _check_maker(maker: Any) -> None:
+    """Raises ValueError for what cannot be called with `rngs`."""
+    try:
+        inspect.signature(maker).bind(rngs=None)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected a module, or what makes one by {_name(maker)}(rngs=…), found: {error}. For a function of "
+            "parameters and a batch, give Model(init, apply)."
+        ) from None
+
+
+def _name(thing: Any) -> str:
+    return getattr(thing, "__name__", type(thing).__name__)
 
 
 def _drawn_from(key: Array | None, randomness: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 WIDTH, PLOT_HEIGHT = 400, 190
 LEFT, RIGHT, BOTTOM = 62, 24, 44
+BESIDE_MARKS = 34  # What the axis's name takes, left of its marks.
 LEGEND_TOP, LEGEND_STEP = 38, 17
 LETTER = 7.0  # Width of an average letter at 12 pixels, to lay out the legend without a font.
 MARKED = 40  # A line of more points has no markers: they would hide it.
@@ -47,9 +48,10 @@ class Line(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """From values to pixels: the marks, and where a value stands."""
+    """From values to pixels: the marks, what stands beside them, and where a value stands."""
 
     ticks: list[float]
+    names: list[str]
     place: Callable[[float], float]
 
 
@@ -73,20 +75,21 @@ def line_chart(
     places, legend_rows = _legend_places([line.name for line in kept])
     top = LEGEND_TOP + LEGEND_STEP * legend_rows
     height = top + PLOT_HEIGHT + BOTTOM
-    x_axis = _steps(max(line.x[-1] for line in kept))
     values = list(itertools.chain(*(line.y for line in kept)))
     marks = log_ticks(min(values), max(values)) if log else _up_to(most, values)
-    y_axis = _axis(marks, values, top + PLOT_HEIGHT, top, math.log10 if log else float)
+    y_axis = _axis(marks, values, top + PLOT_HEIGHT, top, log)
+    left = max(LEFT, BESIDE_MARKS + LETTER * max(map(len, y_axis.names)))
+    x_axis = _steps(max(line.x[-1] for line in kept), left)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-size="12" '
         'font-family="system-ui, sans-serif" class="chart">',
         f"<title>{html.escape(title)}</title><desc>{html.escape(' '.join(map(_in_words, kept)))}</desc>",
         f'<text x="6" y="18" font-size="14" font-weight="600" fill="var(--ink)">{html.escape(title)}</text>',
-        *_grid(x_axis, y_axis, x_label, y_label, top),
+        *_grid(x_axis, y_axis, x_label, y_label, left, top),
     ]
     for number, (line, place) in enumerate(zip(kept, places, strict=True)):
         parts += _drawn(line, number % SERIES, x_axis, y_axis)
-        parts += _legend(line.name, number % SERIES, *place) if len(kept) > 1 else []
+        parts += _legend(line.name, number % SERIES, *place)
     return "".join(parts) + "</svg>"
 
 
@@ -122,35 +125,39 @@ def _up_to(most: float, values: Sequence[float]) -> list[float]:
     return marks if len(marks) > 1 else ticks(0, max(values))
 
 
-def _axis(
-    marks: list[float], values: Sequence[float], begin: float, end: float, scale: Callable[[float], float]
-) -> _Axis:
+def _axis(marks: list[float], values: Sequence[float], begin: float, end: float, log: bool) -> _Axis:
+    scale: Callable[[float], float] = math.log10 if log else float
+    names = [f"{mark:.12g}" for mark in marks]
+    decimals = max(len(name.partition(".")[2]) for name in names)
+    if not log and "e" not in "".join(names):  # As many decimals everywhere.
+        names = [f"{mark:.{decimals}f}" for mark in marks]
     low, high = scale(min(marks[0], *values)), scale(max(marks[-1], *values))
-    return _Axis(marks, lambda value: begin + (end - begin) * (scale(value) - low) / (high - low))
+    return _Axis(marks, names, lambda value: begin + (end - begin) * (scale(value) - low) / (high - low))
 
 
-def _steps(last: float) -> _Axis:
+def _steps(last: float, left: float) -> _Axis:
     """From 0 to the last value and not beyond."""
     marks = [mark for mark in ticks(0, last) if mark <= last]
-    return _Axis(marks, lambda value: LEFT + (WIDTH - LEFT - RIGHT) * value / (last or 1))
+    names = [f"{mark:,g}" for mark in marks]
+    return _Axis(marks, names, lambda value: left + (WIDTH - left - RIGHT) * value / (last or 1))
 
 
-def _grid(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str, top: float) -> list[str]:
+def _grid(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str, left: float, top: float) -> list[str]:
     bottom, middle = top + PLOT_HEIGHT, top + PLOT_HEIGHT / 2
     parts = [
-        f'<path d="M{LEFT} {y_axis.place(value):.1f}H{WIDTH - RIGHT}" stroke="var(--line)"/>' for value in y_axis.ticks
+        f'<path d="M{left} {y_axis.place(value):.1f}H{WIDTH - RIGHT}" stroke="var(--line)"/>' for value in y_axis.ticks
     ]
     parts.append('<g fill="var(--faint)">')
     parts += [
-        f'<text x="{LEFT - 6}" y="{y_axis.place(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
-        for value in y_axis.ticks
+        f'<text x="{left - 6}" y="{y_axis.place(value) + 4:.1f}" text-anchor="end">{name}</text>'
+        for name, value in zip(y_axis.names, y_axis.ticks, strict=True)
     ]
     parts += [
-        f'<text x="{x_axis.place(value):.1f}" y="{bottom + 18}" text-anchor="middle">{value:,g}</text>'
-        for value in x_axis.ticks
+        f'<text x="{x_axis.place(value):.1f}" y="{bottom + 18}" text-anchor="middle">{name}</text>'
+        for name, value in zip(x_axis.names, x_axis.ticks, strict=True)
     ]
     parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{bottom + 36}" text-anchor="middle">{html.escape(x_label)}</text>'
+        f'<text x="{(left + WIDTH - RIGHT) / 2}" y="{bottom + 36}" text-anchor="middle">{html.escape(x_label)}</text>'
         f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{html.escape(y_label)}</text></g>'
     )
     return parts
@@ -180,7 +187,7 @@ def _legend_places(names: Sequence[str]) -> tuple[list[tuple[float, float]], int
             x, row = 6.0, row + 1
         places.append((x, LEGEND_TOP + LEGEND_STEP * row))
         x += width + 8
-    return places, row + 1 if len(names) > 1 else 0
+    return places, row + 1
 
 
 def _legend(name: str, number: int, x: float, y: float) -> list[str]:
@@ -207,7 +214,10 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Returns powers of ten that cover the range from `low` to `high`, above 0; 2 and 5 times them, if it is short."""
+    """Returns powers of ten that cover the range from `low` to `high`, above 0.
+
+    If it is short, 2 and 5 times them, too; and round numbers at equal distances, if those would be but two.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if last - first > 2:
         every = -(-(last - first) // 6)
@@ -215,4 +225,5 @@ def log_ticks(low: float, high: float) -> list[float]:
     marks = [float(f"{factor}e{power}") for power in range(first, last + 1) for factor in (1, 2, 5)]
     begin = max(number for number, mark in enumerate(marks) if mark <= low or not number)
     end = min((number for number, mark in enumerate(marks) if mark >= high and number > begin), default=len(marks) - 1)
-    return marks[begin : end + 1]
+    marks = marks[begin : end + 1]
+    return ticks(low, high) if len(marks) < 3 and high > (1 + 1e-6) * low else marks

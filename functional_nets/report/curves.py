@@ -14,21 +14,31 @@ NORMS = {
 }
 
 
-def curves(metrics: Rows) -> list[Section]:
-    """Returns the section with loss and accuracy through training; none without a row."""
-    losses = [_line(metrics, "train_loss", "training"), _line(metrics, "test_loss", "test")]
-    shares = [_line(metrics, "train_accuracy", "training", 100), _line(metrics, "test_accuracy", "test", 100)]
-    loss = line_chart("Loss", [line for line in losses if line.x], x_label="steps", y_label="loss, nats")
-    accuracy = line_chart(
-        "Accuracy", [line for line in shares if line.x], x_label="steps", y_label="right answers, %", most=100
-    )
+def curves(metrics: Rows, *, seen: bool = False) -> list[Section]:
+    """Returns the section with loss and accuracy through training; none without a row.
+
+    Args:
+        metrics: The rows.
+        seen: Whether the examples that the network is asked about are those that it is trained on.
+    """
     if not metrics:
         return []
+    asked = "training examples" if seen else "test"
+    losses = [_line(metrics, "train_loss", "training"), _line(metrics, "test_loss", asked)]
+    if seen:
+        losses[0] = losses[0]._replace(name="mean while training")
+    shares = [_line(metrics, "train_accuracy", "training", 100), _line(metrics, "test_accuracy", asked, 100)]
+    loss = line_chart("Loss", losses, x_label="steps", y_label="loss, nats")
+    accuracy = line_chart("Accuracy", shares, x_label="steps", y_label="right answers, %", most=100)
     about = " The training accuracy is of as many training examples as there are test examples." if shares[0].x else ""
+    lag = f"The training loss is the mean over the steps since the row before, so it lags a little behind.{about}"
+    if len(metrics) == 1:
+        body = f"<p>Measured once, at the end, so there is no curve. {lag}</p>{_numbers(metrics, seen)}"
+        return [Section("Curves", body)]
     body = (
         f'<div class="charts">{figure(loss)}{figure(accuracy)}</div>'
-        f"<p>The training loss is the mean over the steps since the row before, so it lags a little behind.{about}</p>"
-        f"<details><summary>All numbers</summary>{_numbers(metrics)}</details>"
+        f"<p>The curves begin with the first row, at step {metrics[0]['step']:,}. {lag}</p>"
+        f"<details><summary>All numbers</summary>{_numbers(metrics, seen)}</details>"
     )
     drawn = {"loss.svg": loss, "accuracy.svg": accuracy}
     return [Section("Curves", body, {name: standalone(svg) for name, svg in drawn.items() if svg})]
@@ -39,13 +49,14 @@ def _line(metrics: Rows, key: str, name: str, factor: float = 1) -> Line:
     return Line(name, [row["step"] for row in rows], [factor * row[key] for row in rows])
 
 
-def _numbers(metrics: Rows) -> str:
+def _numbers(metrics: Rows, seen: bool) -> str:
+    asked = "" if seen else "test "
     columns = {
         "epoch": ("epoch", "{:,}"),
         "train_loss": ("training loss, nats", "{:.4f}"),
-        "test_loss": ("test loss, nats", "{:.4f}"),
+        "test_loss": (f"{asked}loss, nats", "{:.4f}"),
         "train_accuracy": ("training accuracy", "{:.2%}"),
-        "test_accuracy": ("test accuracy", "{:.2%}"),
+        "test_accuracy": (f"{asked}accuracy", "{:.2%}"),
         "seconds": ("training, s", "{:.3f}"),
     }
     kept = {key: shown for key, shown in columns.items() if any(key in row for row in metrics)}
@@ -66,6 +77,7 @@ def norms_section(metrics: Rows) -> list[Section]:
     charts = {
         name: line_chart(title, _by_layer(rows, key, layers), x_label="steps", y_label=label, log=True)
         for title, (key, label, name) in NORMS.items()
+        if len(rows) > 1  # Else the table says it all.
     }
     last = rows[-1]
     table_rows = []

@@ -1,6 +1,7 @@
 """A page that is one file: sections under one style, readable on a phone, by day and by night, without a network."""
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
@@ -8,6 +9,9 @@ from typing import NamedTuple
 from functional_nets.report.chart import colours
 
 NO_PICTURES: Mapping[str, bytes] = {}
+NUMBER = re.compile(r"[-−+]?\d[\d,.]*(e[-+]?\d+)?( ?%| s)?( × [\d,]+)*( ★)?|—|")
+"""What is no text, and is not broken: a number with its unit, sizes, the best of its row, or none."""
+LONG_WORD = 24
 
 
 class Section(NamedTuple):
@@ -64,9 +68,16 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
         head: The columns' names; empty for a table of names and values.
         rows: Their cells, `Markup` for HTML.
     """
-    top = "".join(f'<th scope="col">{cell(name)}</th>' for name in head)
+    rows = [list(row) for row in rows]
+    numbers = [bool(head) and all(map(_is_number, column)) for column in zip(*rows, strict=True)] or [False] * len(head)
+    top = "".join(
+        f'<th scope="col"{_kind(name, right)}>{cell(name)}</th>'
+        for name, right in zip(head, [False, *numbers[1:]], strict=False)
+    )
     lines = "".join(
-        f'<tr><th scope="row">{cell(first)}</th>' + "".join(f"<td>{cell(value)}</td>" for value in rest) + "</tr>"
+        f'<tr><th scope="row">{cell(first)}</th>'
+        + "".join(f"<td{_kind(each, right)}>{cell(each)}</td>" for each, right in zip(rest, numbers[1:], strict=True))
+        + "</tr>"
         for first, *rest in rows
     )
     return (
@@ -74,6 +85,18 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
         f"<caption>{html.escape(caption)}</caption>"
         f"{f'<thead><tr>{top}</tr></thead>' if top else ''}<tbody>{lines}</tbody></table></div>"
     )
+
+
+def _is_number(value: object) -> bool:
+    return NUMBER.fullmatch(str(value)) is not None
+
+
+def _kind(value: object, right: bool) -> str:
+    """Returns the class of a cell: no number is broken and no word but a long one; columns of numbers end alike."""
+    kinds = ["number"] * right + ["whole"] * _is_number(value)
+    if max(map(len, str(value).split()), default=0) > LONG_WORD:
+        kinds.append("long")
+    return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
 class Markup(str):

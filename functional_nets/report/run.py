@@ -7,9 +7,16 @@ from typing import Any
 
 from functional_nets.report.curves import Rows, curves, norms_section
 from functional_nets.report.document import Section, document, table
+from functional_nets.report.words import counted
 
 PICTURES = "pictures"
 """The folder beside the page that holds what it shows."""
+NAMES = {
+    "complete": "all of the data", "compile_seconds": "compiling", "train_seconds": "training",
+    "total_seconds": "in all",
+}  # fmt: skip
+UNITS = {"accuracy": "{:.2%}", "loss": "{:.4f} nats", "seconds": "{:.2f} s"}
+"""How a number is written, by the last word of its name."""
 
 
 def write_report(
@@ -31,13 +38,14 @@ def write_report(
         sections: What the experiment shows beside that.
     """
     every = [
-        *curves(metrics),
+        *curves(metrics, seen=bool(summary.get("seen"))),
         *sections,
         *norms_section(metrics),
         *gradient_section(summary.get("gradient_check")),
         repeat_section(summary, config, command),
     ]
-    title = f"{summary['experiment']}: {summary['test_accuracy']:.2%} test accuracy"
+    which = "accuracy on its training examples" if summary.get("seen") else "test accuracy"
+    title = f"{summary['experiment']}: {summary['test_accuracy']:.2%} {which}"
     page = document(title, claim(summary), every)
     pictures = {name: content for section in every for name, content in section.pictures.items()}
     (folder / PICTURES).mkdir(exist_ok=True)
@@ -49,9 +57,10 @@ def write_report(
 def claim(summary: Mapping[str, Any]) -> str:
     """Returns what the run has found, in plain words and four numbers."""
     notice = f'<p class="notice" role="note">{html.escape(summary["notice"])}</p>' if summary.get("notice") else ""
+    asked = "training" if summary.get("seen") else "test"
     cards = {
-        f"of the {'' if summary.get('seen') else 'test '}examples are right": f"{summary['test_accuracy']:.2%}",
-        "nats is the mean test loss": f"{summary['test_loss']:.4f}",
+        f"of the {asked} examples are right": f"{summary['test_accuracy']:.2%}",
+        f"nats is {'their mean loss' if summary.get('seen') else 'the mean test loss'}": f"{summary['test_loss']:.4f}",
         "seconds of training": f"{summary['train_seconds']:.3g}",
         "seconds in all, with compiling and checking": f"{summary['total_seconds']:.3g}",
     }
@@ -64,10 +73,13 @@ def in_words(summary: Mapping[str, Any]) -> str:
     tests, trained = summary.get("test_examples"), summary.get("train_examples")
     accuracy = f"{summary['test_accuracy']:.2%}"
     if summary.get("seen"):
-        right = f"answers {accuracy} of the {tests} examples that it was trained on as it should"
+        right = (
+            f"answers {accuracy} of the {f'{tests:,} ' if tests else ''}examples that it was trained on as it should"
+        )
     else:
         right = f"is right about {accuracy} of {f'{tests:,} ' if tests else ''}test examples that it has never seen"
-    after = f"After {summary['steps']:,} steps{f' on {trained:,} training examples' if trained else ''}"
+    on = f" on {counted(trained, 'training examples')}" if trained else ""
+    after = f"After {counted(summary['steps'], 'steps')}{on}"
     places = {
         "embedded": "from inside the package",
         "idx": "from IDX files",
@@ -103,10 +115,12 @@ def repeat_section(summary: Mapping[str, Any], config: Mapping[str, Any], comman
         **summary.get("environment", {}),
         **{name: summary.get(name) for name in ("jax", "jaxlib", "devices")},
     }
+    prefix = "test_" if summary.get("seen") else ""
     results = {
-        name: value
+        name.removeprefix(prefix): value
         for name, value in summary.items()
-        if name not in {*environment, "environment", "gradient_check", "notice"} and not isinstance(value, Mapping)
+        if name not in {*environment, "environment", "gradient_check", "notice", "seen"}
+        and not isinstance(value, Mapping)
     }
     body = (
         f"<p>This command repeats the run, to the same bits on the same kind of machine:</p>"
@@ -119,11 +133,20 @@ def repeat_section(summary: Mapping[str, Any], config: Mapping[str, Any], comman
 
 
 def _pairs(caption: str, values: Mapping[str, Any]) -> str:
-    rows = [(name.replace("_", " "), _shown(value)) for name, value in values.items() if value is not None]
+    rows = [(_name(name), _shown(name, value)) for name, value in values.items() if value is not None]
     return table(caption, (), rows)
 
 
-def _shown(value: Any) -> str:
+def _name(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    form = UNITS.get(name.rpartition("_")[2])
+    if isinstance(value, float) and form:
+        return form.format(value)
+    if isinstance(value, int) and name != "seed":
+        return f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -117,18 +117,24 @@ def test_a_garment_fills_its_field_and_keeps_its_shades():
     assert field[14, 18] == 255
 
 
+NOISE = (30_000 + np.random.RandomState(0).randint(0, 200, (60, 60))).astype(np.uint16)  # Of a scanner, on nothing.
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (b"", "an empty file"),
         (b"no image", "8 bytes that are none"),
-        (file_of(seven())[:300], "300 bytes that are none"),
+        (file_of(seven())[:300], "found a damaged PNG file of 300 bytes"),
+        (file_of(seven(), "JPEG")[:900], "found a damaged JPEG file of 900 bytes"),
+        (file_of(NOISE), "a blank one"),
+        (file_of(NOISE, "TIFF"), "a blank one"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "108 bytes that are none"),
         (file_of(Image.new("L", (50, 50), 100)), "a blank one"),
         (file_of(Image.new("1", (20_000, 3_001))), "20000 × 3001"),
         (bytes((10 << 20) + 1), "10.0 MB"),
     ],
-    ids=["empty", "text", "cut", "broken", "blank", "bomb", "large"],
+    ids=["empty", "text", "cut", "cut photo", "noise", "noise as TIFF", "broken", "blank", "bomb", "large"],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(content, found):
     with pytest.raises(DataError, match=r"^Expected ") as refused:

@@ -6,6 +6,10 @@ import struct
 
 import pytest
 
+from experiments import xor
+from experiments._command import command_line
+from experiments._display import Display
+
 XOR = ("xor", "--no-gradient-check", "--out", "run")
 
 
@@ -32,6 +36,17 @@ def test_as_json_the_only_line_of_standard_output_is_the_result(command, tmp_pat
     result = json.loads((tmp_path / "working folder" / "run" / "result.json").read_text())
     assert json.loads(line) == {**result, "folder": "run"}
     assert "3 steps" in ended.err
+
+
+@pytest.mark.parametrize(("options", "streams"), [({"quiet": True}, (0, 1)), ({"json": True}, (0, 1)), ({}, (1, 0))])
+def test_what_must_not_be_missed_is_said_once(capsys, tmp_path, options, streams):
+    config = xor.Config(steps=3, **options)
+    with Display(
+        "xor", {}, config, notice="ONLY A PART", folder=tmp_path, first_step=0, row_begins=0, last_step=3,
+        examples_per_step=4, seen=True,
+    ):  # fmt: skip
+        assert tuple(text.count("ONLY A PART\n") for text in capsys.readouterr()) == streams
+    assert command_line("xor", config) == "python -m experiments.xor --steps 3"  # Shows what others choose to see.
 
 
 def test_quiet_a_run_that_goes_well_prints_nothing_and_a_bad_option_its_line(command):

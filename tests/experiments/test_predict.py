@@ -1,10 +1,14 @@
 """A trained network asked about images: from the command line and over the page's own requests."""
 
+import contextlib
 import http.client
 import io
 import json
 import math
+import re
 import shutil
+import socket
+import struct
 import threading
 from pathlib import Path
 
@@ -116,7 +120,8 @@ def test_bad_words_are_refused_in_one_line(command, run, drawing, words, found):
 @pytest.fixture(scope="module")
 def xor_run(tmp_path_factory):
     """A run of XOR with two checkpoints."""
-    return xor.run(xor.Config(steps=2000, out=tmp_path_factory.mktemp("runs") / "xor", gradient_check=False)).folder
+    out = tmp_path_factory.mktemp("runs") / "xor"
+    return xor.run(xor.Config(steps=2000, out=out, gradient_check=False, checkpoint_every="1000")).folder
 
 
 @pytest.fixture
@@ -148,6 +153,8 @@ def test_the_training_that_the_surface_is_drawn_from_ends_in_the_runs_own_bits(x
     read = read_run(xor_run)
     *_, last = xor.replay(read.config)
     assert last.step == 2000
+    (section,) = xor.sections(read.config, last.params)
+    assert re.findall('data-step="2,000"', section.body) == ['data-step="2,000"']  # The last step is there once.
     jax.tree.map(np.testing.assert_array_equal, last.params, trained_params(read))
 
 
@@ -238,13 +245,42 @@ def png(pixels):
         ({"method": "GET", "path": "/", "Host": "evil.example"}, 421, "found 'evil.example'"),
         ({"Origin": "http://evil.example"}, 403, "found one of 'http://evil.example'"),
         ({"Content-Length": "many"}, 411, "Expected the length"),
+        ({"path": "/look?label=000099"}, 400, "found '000099'"),
+        ({"path": f"/look?label={'0' * 5000}"}, 400, "found '0000"),
+        ({"method": "GET", "path": "HTTP://["}, 400, "Expected an address, found 'HTTP://['"),
+        ({"method": "PUT", "path": "/"}, 405, "Expected GET, HEAD or POST, found 'PUT'"),
     ],
     ids=lambda value: next(iter(value.values()))[:20] if isinstance(value, dict) else None,
 )
 def test_what_is_not_the_pages_own_or_no_image_is_refused_with_a_reason(server, drawing, request_, status, found):
-    got, _, content = server(**{"body": drawing.read_bytes(), **request_})
+    got, headers, content = server(**{"body": drawing.read_bytes(), **request_})
     assert got == status
     assert found in json.loads(content)["error"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_page_is_found_by_its_name_in_capitals_and_its_head_alone(server):
+    status, headers, content = server("HEAD", "/", Host=f"LOCALHOST:{server.port}")
+    assert (status, content) == (200, b"")
+    assert int(headers["Content-Length"]) > 1000
+
+
+def test_a_tab_closed_during_an_upload_leaves_no_traceback_in_the_terminal(server, capsys):
+    for content in (b"", b"POST /look HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\npart"):
+        with socket.create_connection(("127.0.0.1", server.port)) as closing:
+            closing.sendall(content)
+            closing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # It ends by a reset.
+    assert server("GET", "/")[0] == 200
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        if "process_request_thread" in thread.name:
+            thread.join(60)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_burst_of_connections_waits_its_turn(network):
+    with make_server(network, "run", 0) as server, contextlib.ExitStack() as opened:
+        for _ in range(100):  # Nobody is served yet.
+            opened.enter_context(socket.create_connection(server.server_address, timeout=0.5))
 
 
 def test_two_tabs_are_answered_at_once(server, drawing):

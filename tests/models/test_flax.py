@@ -98,6 +98,23 @@ def test_each_key_draws_other_initial_parameters(model):
     assert len(kernels) == 2  # The biases begin with 0.
 
 
+def test_every_stream_of_a_linen_module_draws_by_the_key_and_each_its_own():
+    class Noises(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            scale = self.param("scale", linen.initializers.ones, ())
+            keys = [self.make_rng(name) for name in ("dropout", "noise", "noise", "other")]
+            return scale * jnp.stack([jax.random.uniform(key, x.shape) for key in keys])
+
+    model = models.from_flax(Noises(), np.ones(3, np.float32))
+    first, same, other = (
+        np.asarray(model.apply({"scale": jnp.ones(())}, np.ones(3, np.float32), key=jax.random.key(seed)))
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert len(np.unique(np.stack([first, other]))) == 24
+
+
 def test_two_dropouts_of_one_nnx_module_drop_different_units():
     class Twice(nnx.Module):
         def __init__(self, rngs):
@@ -128,12 +145,21 @@ class LinenStatistics(linen.Module):
         return linen.BatchNorm(use_running_average=False)(x)
 
 
+class NnxCounter(nnx.Module):
+    def __init__(self, rngs):
+        self.calls = nnx.Variable(jnp.zeros(()))
+
+
 @pytest.mark.parametrize(
     ("module", "example", "message"),
     [
         (LinenStatistics(), np.ones((2, 3)), "found batch_stats in BatchNorm_0: a pure function cannot keep"),
         (lambda rngs: nnx.BatchNorm(3, rngs=rngs), None, "found mean, var: a pure function cannot keep"),
+        (NnxCounter, None, "found calls: a pure function cannot keep what changes from call to call"),
         (linen.Dense(3), None, "Expected an example with a Linen module, found none"),
+        (LinenCnn, IMAGES, r"Expected a Linen module, found the class LinenCnn: give LinenCnn\(…\)"),
+        (lambda x: x, None, r"Expected a module, or what makes one by <lambda>\(rngs=…\), found: missing a"),
+        (lambda rngs: jnp.ones(3), None, "Expected what makes an NNX module, found that <lambda> gives ShapeDtype"),
         ("Dense", None, "Expected a module of Flax, found str"),
     ],
 )

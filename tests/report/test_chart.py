@@ -62,6 +62,7 @@ def test_ticks_of_a_logarithmic_axis_are_powers_of_ten_or_for_short_ranges_their
     assert log_ticks(0.002, 30) == [0.001, 0.01, 0.1, 1, 10, 100]
     assert log_ticks(0.3, 0.9) == [0.2, 0.5, 1.0]
     assert log_ticks(1, 1) == [1, 2]
+    assert log_ticks(1.1, 1.4) == [1.1, 1.2, 1.3, 1.4]
 
 
 @hypothesis.given(strategies.lists(strategies.floats(width=32), min_size=1, max_size=6), strategies.booleans())
@@ -96,6 +97,16 @@ def test_an_axis_ends_where_no_value_can_lie():
     assert "120" not in texts
 
 
+@pytest.mark.parametrize("values", [[0.692694, 0.692689], [0.1, 1234567.0], [1e-12, 3e-12], [2.5, 3]])
+def test_the_marks_of_an_axis_differ_and_leave_room_for_its_name(values):
+    svg = chart(Line("test", [1, 2], values))
+    texts = [text for text in parsed(svg).iter("text") if text.get("text-anchor") == "end"]
+    assert len({text.text for text in texts}) == len(texts)
+    assert all(float(text.get("x")) - 7 * len(text.text) >= 20 for text in texts)  # The name ends there.
+    if "e" not in texts[0].text:
+        assert len({len(text.text.partition(".")[2]) for text in texts}) == 1
+
+
 def test_several_lines_have_a_legend_and_colours_dashes_and_markers_of_their_own():
     root = parsed(chart(Line("training", [1, 2], [2, 1]), Line("test", [1, 2], [3, 2])))
     assert {"training", "test", "Loss", "steps", "loss, nats"} <= {text.text for text in root.iter("text")}
@@ -108,6 +119,7 @@ def test_several_lines_have_a_legend_and_colours_dashes_and_markers_of_their_own
 
 def test_a_chart_is_told_in_words_to_those_who_do_not_see_it():
     root = parsed(chart(Line("training", [100, 1200], [2.5, 0.5])))
+    assert "training" in {text.text for text in root.iter("text")}  # One line has a legend, too.
     assert root.get("role") == "img"
     assert root.find("title").text == "Loss"
     assert root.find("desc").text == "training: 2.5 at 100, 0.5 at 1,200, between 0.5 and 2.5."

@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 
 from functional_nets.report import Progress
 
@@ -100,6 +101,36 @@ def test_a_terminal_has_a_live_line_with_pace_loss_accuracy_and_time_left(monkey
     for wanted in ("mnist", "75%", "5,000 examples/s", "loss 0.2500", "accuracy 90.00%"):
         assert wanted in line
     assert re.search(r"(\d+|--):(\d\d|--)", line)
+
+
+@pytest.mark.parametrize(
+    ("width", "wanted"),
+    [
+        (60, ["fashion_mnist", "50%", "loss 0.5000", "accuracy 90.00%"]),
+        (80, ["50%", "240,000 examples/s", "loss 0.5000", "accuracy 90.00%"]),
+        (120, ["━", "50%", "240,000 examples/s", "loss 0.5000", "accuracy 90.00%"]),
+    ],
+)
+def test_after_a_row_the_live_line_has_its_pace_and_loss_and_the_time_left_in_any_width(
+    monkeypatch, capsys, width, wanted
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    with Progress("fashion_mnist", {}, {"epochs": 2}, steps=1200, examples_per_step=100, first_step=0) as progress:
+        progress.row(ROWS[0])
+        progress.at(600)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    line = next(line for line in re.split(r"[\r\n]", text) if "50%" in line)
+    assert [each for each in wanted if each not in line] == []
+    assert re.search(r"(\d+|--):(\d\d|--) *$", line)
+
+
+def test_nothing_is_called_a_test_that_was_trained_on(capsys):
+    shown(Progress("xor", {}, {"steps": 1}, seen=True))
+    out = capsys.readouterr().out
+    assert "1 step\n" in out
+    assert "accuracy       97.13%" in out
+    assert "test" not in out
 
 
 def test_a_notice_stands_before_the_first_row(capsys):

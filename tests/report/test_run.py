@@ -1,11 +1,12 @@
 """The report of a run: what it says, that it needs nothing else, and its pictures as files."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 from functional_nets.report import write_report
-from functional_nets.report.document import Section
+from functional_nets.report.document import Section, table
 from functional_nets.report.run import in_words
 from tests.report.reading import read
 
@@ -85,10 +86,13 @@ def test_a_report_about_a_part_of_the_data_says_so_first(report):
     assert "ONLY A PART" not in report().text
 
 
-def test_examples_that_were_trained_on_are_not_called_unseen():
+def test_examples_that_were_trained_on_are_not_called_unseen_nor_a_test(report):
     assert "never seen" in in_words(SUMMARY)
     assert "trained on" in in_words({**SUMMARY, "seen": True})
     assert "never seen" not in in_words({**SUMMARY, "seen": True})
+    page = report({**SUMMARY, "seen": True}).text
+    assert "mnist: 97.13% accuracy on its training examples" in page
+    assert not re.search(r"\btest\b", page)
 
 
 def test_gradients_that_disagree_and_those_not_checked_are_told_apart(report):
@@ -101,6 +105,28 @@ def test_a_report_can_be_written_without_rows_norms_or_test_losses(report):
     assert "Curves" not in report(rows=[]).text
     kept = ("epoch", "step", "train_loss", "test_accuracy", "seconds")
     assert "Gradients by layer" not in report(rows=[{key: row[key] for key in kept} for row in ROWS]).text
+
+
+def test_one_row_is_a_table_and_no_curve_of_one_point(report, tmp_path):
+    text = report(rows=ROWS[:1], summary={**SUMMARY, "steps": 1}).text
+    assert "After 1 step on" in text
+    assert "Measured once, at the end, so there is no curve." in text
+    assert "600 1 0.5000" in text
+    assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_numbers_are_not_broken_and_columns_of_them_end_alike():
+    hashed = "0123456789abcdef" * 4
+    page = read(table("Found", ["name", "number", "mixed"], [["a", "1.5e-07", "—"], ["b", "1,234.5 s ★", hashed]]))
+    kinds = [attributes.get("class") for tag, attributes in page.elements if tag in ("th", "td")]
+    assert kinds == [None, "number", None, None, "number whole", "whole", None, "number whole", "long"]
+
+
+def test_results_have_their_units(report):
+    found = {**SUMMARY, "test_loss": 0.257016796875, "complete": True}
+    text = report(found).text
+    for wanted in ("test loss 0.2570 nats", "steps 10,000", "all of the data yes", "training 4.25 s"):
+        assert wanted in text
 
 
 def test_the_pictures_lie_beside_the_report_as_files(report, tmp_path):

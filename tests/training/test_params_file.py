@@ -57,6 +57,16 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
         load_params(tmp_path / "file")
 
 
-def test_two_arrays_of_one_path_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="found two alike"):
-        save_params(tmp_path / "file", {"a": {"b": np.ones(1)}, "a/b": np.ones(1)})
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"a": {"b": np.ones(1)}, "a/b": np.ones(1)}, "found two alike"),
+        ({"__metadata__": np.ones(1)}, "Expected another name than __metadata__"),
+        ({"layer": {"kind": "dense"}}, "Expected an array of numbers as 'layer/kind', found 'dense'"),
+        ({"layer": {"of": object}}, "Expected an array of numbers as 'layer/of', found "),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_saved(tmp_path, params, message):
+    with pytest.raises(ValueError, match=message):
+        save_params(tmp_path / "file", params)
+    assert not (tmp_path / "file").exists()

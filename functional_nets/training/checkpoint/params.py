@@ -13,16 +13,26 @@ from functional_nets.data.bounded import shown
 from functional_nets.training.checkpoint.file import CheckpointError, array_of, named_leaves
 from functional_nets.training.checkpoint.writing import write_whole
 
+METADATA = "__metadata__"
+
 
 def save_params(path: str | os.PathLike[str], params: Any) -> None:
     """Writes parameters, each array under its path, such as `dense1/w`; what `to_state_dict` returns, too.
 
     Raises:
         OSError: The file cannot be written; one that is there already is as it was.
-        ValueError: Two arrays have the same path as text.
+        ValueError: Two arrays have the same path as text, one has a name that the format keeps for itself, or is
+            none of numbers.
     """
     leaves = named_leaves(params)
+    if METADATA in leaves:
+        raise ValueError(f"Expected another name than {METADATA}, which safetensors keeps for itself: rename it.")
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in leaves.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind in "OSUMm":
+            raise ValueError(
+                f"Expected an array of numbers as {shown(name)!r}, found {shown(leaves[name])!r}: leave it out."
+            )
     write_whole(Path(path), save(arrays))
 
 
