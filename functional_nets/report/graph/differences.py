@@ -11,6 +11,8 @@ from functional_nets.report.graph.units import Unit, outputs_after
 
 WHOLE = 16  # A tensor of no more elements is measured element by element.
 STEPS = (1e-3, 1e-4, 1e-5)  # Relative to the largest element.
+TINIEST = 1e-300  # A step from a smaller value would be rounded to nothing.
+UNDERFLOW = 5e-324  # What is smaller is lost, whatever its relative precision.
 
 Index = tuple[int, ...]
 
@@ -42,7 +44,7 @@ class Slope(NamedTuple):
 
     def noisy(self, scale: float) -> bool:
         """Whether the measurement is too uncertain to tell anything."""
-        return not self.error <= 1e-2 * max(scale, abs(self.value))
+        return not self.error <= max(1e-2 * max(scale, abs(self.value)), TINIEST)
 
 
 class Measured(NamedTuple):
@@ -78,7 +80,7 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
             found = rerun(program, outputs_after(unit, program, place, moved))
         return float(found[program.result])
 
-    size = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    size = max(float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x))), TINIEST) if np.any(x) else 1.0
 
     def along(direction: Any) -> Slope:
         return _slope(lambda step: result(x + step * direction), unmoved, size)
@@ -90,6 +92,7 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
     return Measured(elements, direction, along(direction))
 
 
+@np.errstate(all="ignore")
 def most_different(slopes: Sequence[Any]) -> Index:
     """Returns where gradients differ most; where the first is largest, if they agree to rounding."""
     first = np.asarray(slopes[0])
@@ -110,7 +113,7 @@ def _slope(f: Callable[[float], float], middle: float, size: float) -> Slope:
     for relative in STEPS:
         step = relative * size
         above, below = f(step), f(-step)
-        noise = abs(middle) * 4e-16 / step
+        noise = (abs(middle) * 4e-16 + UNDERFLOW) / step
         found.append(((above - below) / (2 * step), noise, (middle - below) / step, (above - middle) / step))
     error, (value, _, left, right) = min(
         ((abs(before[0] - after[0]) + after[1], after) for before, after in pairwise(found)), key=lambda pair: pair[0]

@@ -73,4 +73,6 @@ def shape(value: Any) -> str:
 
 def norm(value: Any) -> float:
     """Returns the Euclidean norm of all elements."""
-    return float(np.sqrt(np.sum(np.abs(np.asarray(value)) ** 2)))
+    sizes = np.abs(np.asarray(value))
+    largest = float(np.max(sizes, initial=0.0))
+    return largest * float(np.sqrt(np.sum((sizes / largest) ** 2))) if 0 < largest < np.inf else largest
