@@ -120,8 +120,20 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
         if briefly and cause.file is not None:
             where = where.replace(cause.file, cause.file.replace("\\", "/").rpartition("/")[2]).split(" `")[0]
             where = where.removesuffix(": ") + ": "
-        found.append(Sentence(f"✗ {where}{cause.message}", False))
-    elif report.suspects:
-        lines = dict.fromkeys(f"line {suspect.line}" for suspect in report.suspects if suspect.line is not None)
+        return [*found, Sentence(f"✗ {where}{cause.message}", False)]
+    found += [Sentence(f"✗ {text}", False) for text in _shapes(model)]
+    lines = dict.fromkeys(f"line {suspect.line}" for suspect in report.suspects if suspect.line is not None)
+    if lines:
         found.append(Sentence(f"✗ no known mistake gives it; it must lie in the backward of {', '.join(lines)}", False))
     return found
+
+
+def _shapes(model: Model) -> list[str]:
+    """Returns what is said of gradients under test that have another shape than what they are the gradient of."""
+    values = model.testimony.program.values
+    pairs = [(each.name, np.shape(values[each.number]), np.shape(each.given)) for each in model.inputs if not each.ok]
+    return [
+        f"{name} has the wrong shape: expected {list(shape)}, found {list(given)}"
+        for name, shape, given in pairs
+        if shape != given
+    ]
