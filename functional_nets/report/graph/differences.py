@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck.program import Program, rerun
+from functional_nets.gradcheck.program import DECOMPOSITIONS, SYMMETRIC, Node, Program, is_real, rerun
 from functional_nets.report.graph.units import Unit, outputs_after
 
 WHOLE = 16  # A tensor of no more elements is measured element by element.
@@ -62,7 +62,7 @@ class Measured(NamedTuple):
 
 
 def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -> Measured | None:
-    """Returns the differences at an edge, None for complex numbers.
+    """Returns the differences at an edge, None for complex numbers and for one part of a decomposition.
 
     Args:
         program: The traced function.
@@ -71,7 +71,7 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
         chosen: The elements of a large tensor that are measured on their own.
     """
     x = np.asarray(program.values[unit.taken(place)])
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or _torn(program, unit, place, x):
         return None
     unmoved = float(program.values[program.result])
 
@@ -90,6 +90,38 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
     direction = np.random.default_rng(0).standard_normal(x.shape)
     elements = {index: along(_unit_vector(x.shape, index)) for index in dict.fromkeys(chosen)}
     return Measured(elements, direction, along(direction))
+
+
+def _torn(program: Program, unit: Unit, place: int, x: Any) -> bool:
+    """Whether a move parts what belongs together: the triangles of a symmetric matrix, a matrix and its factors.
+
+    The derivative of `cholesky` and `eigh` is that along symmetric changes, the one of a linear solve that along
+    equal changes of the matrix and its factors; for one element or one part alone it promises nothing.
+    """
+    concerned = [p for p, node in enumerate(program.nodes) if node.op in DECOMPOSITIONS]
+    if not concerned:
+        return False
+    moved = x + STEPS[0] * np.random.default_rng(0).standard_normal(x.shape)
+    values = rerun(program, outputs_after(unit, program, place, moved))
+    for position in concerned:
+        node = program.nodes[position]
+        inputs = [values[number] for number in node.inputs]
+        if position in unit.positions:
+            here = [
+                unit.taken(place) == number if unit.custom else at == place for at, number in enumerate(node.inputs)
+            ]
+            inputs = [moved if taken else value for taken, value in zip(here, inputs, strict=True)]
+        if _apart(node, inputs, [program.values[number] for number in node.inputs]):
+            return True
+    return False
+
+
+def _apart(node: Node, inputs: Sequence[Any], before: Sequence[Any]) -> bool:
+    if node.op in SYMMETRIC:
+        same = np.array_equal(inputs[0], before[0])
+        return not same and not np.allclose(inputs[0], np.swapaxes(inputs[0], -1, -2), rtol=1e-9)
+    matrix = [number for number in range(sum(node.params.get("const_lengths", ()))) if is_real(before[number])]
+    return len({np.array_equal(inputs[number], before[number]) for number in matrix}) > 1
 
 
 @np.errstate(all="ignore")
