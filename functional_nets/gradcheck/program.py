@@ -17,6 +17,11 @@ Values = list[Any]
 Cotangents = dict[int, Any]
 
 
+SYMMETRIC = {"cholesky", "eigh"}
+DECOMPOSITIONS = SYMMETRIC | {"lu", "custom_linear_solve"}
+"""Primitives whose derivative holds only for operands that belong together: two triangles, a matrix and its factors."""
+
+
 class Node(NamedTuple):
     """One operation.
 
@@ -51,7 +56,7 @@ class Foreign(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A function with a derivative rule of its own, which the trace has entered.
+    """A function with a derivative rule of its own, or a routine of linear algebra, which the trace has entered.
 
     Attributes:
         name: The function's.
@@ -83,7 +88,7 @@ class Program(NamedTuple):
         result: The number of the loss.
         epsilon: Relative rounding error of the narrowest real type that the function asks for by itself.
         notes: What the trace could not do by the tables alone.
-        calls: The functions with rules of their own among the nodes, an inner one before the outer.
+        calls: Functions with rules of their own and routines of linear algebra, an inner one before the outer.
     """
 
     nodes: tuple[Node, ...]

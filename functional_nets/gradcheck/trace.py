@@ -11,7 +11,7 @@ from jax.extend import core
 from functional_nets.backprop.rules import RULES
 from functional_nets.backprop.values import VALUES
 from functional_nets.equations import CALLS, Location, called_jaxpr, user_frames, user_line
-from functional_nets.gradcheck.program import Call, Foreign, Node, Program, compute, is_real
+from functional_nets.gradcheck.program import DECOMPOSITIONS, Call, Foreign, Node, Program, compute, is_real
 
 NAMED_RULES = {"relu", "relu6", "logaddexp", "logaddexp2"}
 """Functions of JAX with a derivative of their own at a kink or a tie, taken as one operation."""
@@ -168,10 +168,15 @@ class _Tracer:
         first = len(self.nodes)
         whole = hasattr(inner, "consts")
         outputs = self.closed(inner, inputs, where) if whole else self.inline(inner, [], inputs, where)
-        if equation.primitive.name.startswith("custom_"):
+        if equation.primitive.name.startswith("custom_") or self._decomposes(first, where):
             name = jaxpr.debug_info.func_name
             self.calls.append(Call(name, first, len(self.nodes), tuple(inputs), tuple(outputs), where, equation))
         return outputs
+
+    def _decomposes(self, first: int, where: Location | None) -> bool:
+        """Whether the nodes from here on are one routine of linear algebra, all on its caller's line."""
+        inside = self.nodes[first:]
+        return any(node.op in DECOMPOSITIONS for node in inside) and all(node.where == where for node in inside)
 
     def scan(self, equation: Any, inputs: list[int], where: Location | None) -> list[int]:
         params, body = equation.params, equation.params["jaxpr"]

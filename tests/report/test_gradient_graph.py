@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -155,12 +156,18 @@ def test_loops_are_unrolled_and_branches_taken():
     assert float(by_edge(graph, "jax.grad")["exp → result"]) == 1.0
 
 
+def test_an_operation_names_no_input_and_a_constant_array_is_not_taken_for_a_number():
+    graph = gradient_graph(lambda x: jnp.sum(-((x * np.arange(4.0)) ** 2) / np.full(4, 5.0)), np.ones(4))
+    operations = [vertex.label for vertex in graph.model.vertices.values() if vertex.kind == "operation"]
+    assert operations == ["× [4]", "( )²", "−( )", "÷ 5", "Σ"]
+
+
 def test_complex_numbers_have_the_gradient_of_jax():
     z = np.array([1 + 2j, 3 - 1j])
     graph = gradient_graph(lambda z: jnp.sum(jnp.abs(z) ** 2), z)
     found = by_edge(graph, "jax.grad")
-    assert str(graph).endswith("; 1 of complex numbers are not measured by differences")
-    np.testing.assert_allclose(found["z → |x|"], 2 * np.conj(z))
+    assert str(graph).endswith("; differences do not measure 1 of them: complex numbers, or parts of a decomposition")
+    np.testing.assert_allclose(found["z → |·|"], 2 * np.conj(z))
 
 
 def test_an_empty_array_and_an_input_that_is_the_result():
@@ -183,9 +190,35 @@ def test_leaves_are_named_by_their_path_where_it_is_theirs_alone():
         (lambda: gradient_graph(lambda x: x, np.ones(3)), "Expected a loss that returns one scalar"),
         (lambda: gradient_graph(lambda x: x, 2.0).save("graph.png"), "Expected a file name ending in .html"),
         (lambda: gradient_graph(linear, np.ones((2, 2)), np.ones((3, 2)), 0.0, manual={"v": 1.0}), "Expected a grad"),
+        (lambda: gradient_graph(lambda x: 3.0, 1.0), "depends on its arguments, found one that gives 3"),
+        (lambda: gradient_graph(lambda x, f: x, 1.0, "sin"), "trees of them, found 'sin' as argument 2: close over it"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "sentences"),
+    [
+        (lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0), -1.0, ["one edge: nan, differences say 0; nothing comes back"]),
+        (lambda x: 1 / x, 0.0, ["the result is inf", "one edge: −inf, differences cannot tell"]),
+        (jnp.sqrt, 0.0, ["one edge: inf, differences cannot tell"]),
+        (jnp.linalg.norm, np.zeros(3), ["4 of 5 edges: inf, differences cannot tell"]),
+        (jnp.log, -1.0, ["the result is nan"]),
+        (lambda x: x * jnp.log(x), 0.0, ["the result is nan", "2 of 4 edges: −inf, differences cannot tell"]),
+        (lambda x: 2 * jnp.exp(x), 1000.0, ["the result is inf", "one edge: inf, differences cannot tell"]),
+        (lambda x: jnp.max(x) * 2, np.array([1.0, -np.inf]), []),
+    ],
+)
+def test_a_gradient_that_is_not_finite_is_no_agreement(f, x, sentences):
+    graph = gradient_graph(f, x)
+    found = [sentence.text for sentence in graph.verdict if not sentence.good]
+    shortened = [re.sub(r", first in .*: (the rule says|rule and jax.grad say)", ":", text) for text in found]
+    assert graph.ok == (not sentences)
+    assert len(shortened) == len(sentences)
+    assert all(wanted in text for text, wanted in zip(shortened, sentences, strict=True)), shortened
+    assert "nan" not in str(graph) or not graph.ok
+    assert "<svg" in graph.html()

@@ -90,3 +90,29 @@ def test_a_disagreement_is_still_to_be_seen_when_its_layer_is_folded():
 
     folded = gradient_graph(f, np.ones(3)).model.view(())
     assert [edge.differing for edge in folded.edges if edge.source == "i0"] == [("jax.grad",)]
+
+
+SYMMETRIC = np.array([[2.0, 1.0], [1.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "routine", "measured"),
+    [
+        (lambda a: jnp.sum(jnp.linalg.solve(a, a[0])), "solve", True),
+        (lambda a: jnp.sum(jnp.linalg.cholesky(a)), "cholesky", True),
+        (lambda a: jnp.linalg.eigh(a)[0][0], "eigh", True),
+        (lambda a: jnp.sum(jax.lax.linalg.cholesky(a)), "cholesky", False),
+        (lambda a: jnp.sum(jax.scipy.linalg.cho_factor(a)[0]), "_cholesky", False),
+    ],
+)
+def test_a_decomposition_is_one_operation_and_what_only_its_parts_say_is_no_alarm(f, routine, measured):
+    graph = gradient_graph(f, SYMMETRIC)
+    into = [edge for edge in graph.model.edges if graph.model.vertices[edge.target].label == routine]
+    assert graph.ok, str(graph)
+    assert into
+    assert all((edge.gradient.measured is not None) == measured for edge in into)
+    assert ("differences do not measure" in str(graph)) != measured
+
+
+def test_what_underflows_is_no_alarm():
+    assert gradient_graph(lambda x: jnp.exp(-x) * 1e-300, 700.0).ok

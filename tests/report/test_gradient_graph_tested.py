@@ -64,11 +64,22 @@ def test_only_the_wrong_leaf_is_marked():
     assert bad_inputs(graph) == ["w"]
 
 
-def test_a_leaf_of_another_shape_is_marked():
+@pytest.mark.parametrize(
+    ("name", "turned", "sentence"),
+    [
+        ("b", lambda b: b[None], "expected [4], found [1, 4]"),
+        ("w", lambda w: w.T, "w: the gradient is transposed: expected [3, 4], found [4, 3]"),
+        ("w", lambda w: w.reshape(12), "the shape is not: expected [3, 4], found [12]"),
+        ("w", lambda w: np.arange(15.0).reshape(3, 5), "✗ w has the wrong shape: expected [3, 4], found [3, 5]"),
+    ],
+)
+def test_a_leaf_of_another_shape_is_marked(name, turned, sentence):
     grads = right(PARAMS, X)
-    graph = gradient_graph(loss, PARAMS, X, manual=grads | {"b": grads["b"][None]})
-    assert bad_inputs(graph) == ["b"]
+    graph = gradient_graph(loss, PARAMS, X, manual=grads | {name: turned(grads[name])})
+    assert bad_inputs(graph) == [name]
     assert "other shape" in graph.svg()
+    assert "other shape" in graph.html()
+    assert sentence in str(graph)
 
 
 def test_a_gradient_by_every_argument_is_a_tuple():

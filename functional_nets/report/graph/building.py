@@ -14,6 +14,7 @@ from functional_nets.gradcheck.comparison import given_leaves, leaf_paths
 from functional_nets.gradcheck.program import is_real
 from functional_nets.gradcheck.trace import trace
 from functional_nets.report.graph.model import Input, Model
+from functional_nets.report.graph.symbols import brief
 from functional_nets.report.graph.witnesses import testify
 
 
@@ -23,10 +24,16 @@ def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
         raise ValueError("Expected at least one argument to differentiate by, found none: give gradient_graph(fn, x).")
     if all(isinstance(arg, int) and not isinstance(arg, bool) for arg in args):
         args = [float(arg) for arg in args]  # A formula of plain numbers: there 3 is 3.0.
+    _refuse_others(args)
     program = trace(fn, *args)
     report, given = (None, {}) if manual is None else _checked(fn, args, manual)
     numbers = (*program.leaves, *program.arguments)
     testimony = testify(program, fn, args, {numbers[leaf]: np.asarray(array) for leaf, array in given.items()})
+    if not testimony.units and program.result not in numbers:
+        raise ValueError(
+            "Expected a function whose result depends on its arguments, "
+            f"found one that gives {brief(program.values[program.result])} whatever they are: nothing flows back."
+        )
     names = _names(fn, args)
     inputs = []
     for place, number in enumerate(numbers):
@@ -35,6 +42,17 @@ def build(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> Model:
             ok = leaf is None or leaf.ok
             inputs.append(Input(names[place], number, testimony.whole[place], given.get(place), ok))
     return Model(testimony, tuple(inputs), report)
+
+
+def _refuse_others(args: Sequence[Any]) -> None:
+    """Refuses what is no number, before JAX does in words of its own."""
+    for place, arg in enumerate(args, 1):
+        for leaf in jax.tree.leaves(arg):
+            if not isinstance(leaf, jax.Array) and np.asarray(leaf).dtype.kind not in "biufcV":
+                raise ValueError(
+                    f"Expected numbers, arrays or trees of them, found {leaf!r} as argument {place}: "
+                    "close over it, as in gradient_graph(lambda x: fn(x, option), x)."
+                )
 
 
 def _checked(fn: Callable[..., Any], args: Sequence[Any], manual: Any) -> tuple[Report, dict[int, Any]]:

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck.program import Program, rerun
+from functional_nets.gradcheck.program import DECOMPOSITIONS, SYMMETRIC, Node, Program, is_real, rerun
 from functional_nets.report.graph.units import Unit, outputs_after
 
 WHOLE = 16  # A tensor of no more elements is measured element by element.
 STEPS = (1e-3, 1e-4, 1e-5)  # Relative to the largest element.
+TINIEST = 1e-300  # A step from a smaller value would be rounded to nothing.
+UNDERFLOW = 5e-324  # What is smaller is lost, whatever its relative precision.
 
 Index = tuple[int, ...]
 
@@ -42,7 +44,7 @@ class Slope(NamedTuple):
 
     def noisy(self, scale: float) -> bool:
         """Whether the measurement is too uncertain to tell anything."""
-        return not self.error <= 1e-2 * max(scale, abs(self.value))
+        return not self.error <= max(1e-2 * max(scale, abs(self.value)), TINIEST)
 
 
 class Measured(NamedTuple):
@@ -60,7 +62,7 @@ class Measured(NamedTuple):
 
 
 def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -> Measured | None:
-    """Returns the differences at an edge, None for complex numbers.
+    """Returns the differences at an edge, None for complex numbers and for one part of a decomposition.
 
     Args:
         program: The traced function.
@@ -69,7 +71,7 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
         chosen: The elements of a large tensor that are measured on their own.
     """
     x = np.asarray(program.values[unit.taken(place)])
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or _torn(program, unit, place, x):
         return None
     unmoved = float(program.values[program.result])
 
@@ -78,7 +80,7 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
             found = rerun(program, outputs_after(unit, program, place, moved))
         return float(found[program.result])
 
-    size = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    size = max(float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x))), TINIEST) if np.any(x) else 1.0
 
     def along(direction: Any) -> Slope:
         return _slope(lambda step: result(x + step * direction), unmoved, size)
@@ -90,6 +92,39 @@ def measure(program: Program, unit: Unit, place: int, chosen: Iterable[Index]) -
     return Measured(elements, direction, along(direction))
 
 
+def _torn(program: Program, unit: Unit, place: int, x: Any) -> bool:
+    """Whether a move parts what belongs together: the triangles of a symmetric matrix, a matrix and its factors.
+
+    The derivative of `cholesky` and `eigh` is that along symmetric changes, the one of a linear solve that along
+    equal changes of the matrix and its factors; for one element or one part alone it promises nothing.
+    """
+    concerned = [p for p, node in enumerate(program.nodes) if node.op in DECOMPOSITIONS]
+    if not concerned:
+        return False
+    moved = x + STEPS[0] * np.random.default_rng(0).standard_normal(x.shape)
+    values = rerun(program, outputs_after(unit, program, place, moved))
+    for position in concerned:
+        node = program.nodes[position]
+        inputs = [values[number] for number in node.inputs]
+        if position in unit.positions:
+            here = [
+                unit.taken(place) == number if unit.custom else at == place for at, number in enumerate(node.inputs)
+            ]
+            inputs = [moved if taken else value for taken, value in zip(here, inputs, strict=True)]
+        if _apart(node, inputs, [program.values[number] for number in node.inputs]):
+            return True
+    return False
+
+
+def _apart(node: Node, inputs: Sequence[Any], before: Sequence[Any]) -> bool:
+    if node.op in SYMMETRIC:
+        same = np.array_equal(inputs[0], before[0])
+        return not same and not np.allclose(inputs[0], np.swapaxes(inputs[0], -1, -2), rtol=1e-9)
+    matrix = [number for number in range(sum(node.params.get("const_lengths", ()))) if is_real(before[number])]
+    return len({np.array_equal(inputs[number], before[number]) for number in matrix}) > 1
+
+
+@np.errstate(all="ignore")
 def most_different(slopes: Sequence[Any]) -> Index:
     """Returns where gradients differ most; where the first is largest, if they agree to rounding."""
     first = np.asarray(slopes[0])
@@ -110,7 +145,7 @@ def _slope(f: Callable[[float], float], middle: float, size: float) -> Slope:
     for relative in STEPS:
         step = relative * size
         above, below = f(step), f(-step)
-        noise = abs(middle) * 4e-16 / step
+        noise = (abs(middle) * 4e-16 + UNDERFLOW) / step
         found.append(((above - below) / (2 * step), noise, (middle - below) / step, (above - middle) / step))
     error, (value, _, left, right) = min(
         ((abs(before[0] - after[0]) + after[1], after) for before, after in pairwise(found)), key=lambda pair: pair[0]

@@ -53,10 +53,11 @@ def label(edge: Edge, given: Any = None, ok: bool = True) -> Label:
         given: The gradient under test, for the only edge of an input that has one.
         ok: Whether that is right.
     """
-    by_witness = gradients(edge) | ({} if given is None else {"yours": given})
+    by_witness = gradients(edge)
     wrong = {*edge.differing, *(() if ok else ("yours",))}
     numbers: dict[str, tuple[str, ...]]
     heading: tuple[str, ...] = ()
+    index: Index = ()
     if not np.shape(edge.value):
         numbers = {name: (_number(gradient, ()),) for name, gradient in by_witness.items()}
         value = brief(edge.value)
@@ -67,6 +68,8 @@ def label(edge: Edge, given: Any = None, ok: bool = True) -> Label:
             for name, gradient in by_witness.items()
         }
         value, heading = f"{shape(edge.value)}  norm {brief(norm(edge.value), 4)}", ("norm", f"at {list(index)}")
+    if given is not None:
+        numbers["yours"] = _tested(given, edge, index)
     rows = tuple(Row(WITNESSES[name], each, name in wrong) for name, each in numbers.items())
     return Label(value, heading, rows, "at a kink" if edge.gradient.kinked() and not edge.differing else "")
 
@@ -96,9 +99,15 @@ def worst(edge: Edge, given: Any = None) -> Index:
     return max(measured.elements, key=lambda each: abs(rule[each] - measured.elements[each].value))
 
 
+def _tested(given: Any, edge: Edge, index: Index) -> tuple[str, ...]:
+    """Returns the numbers of a gradient under test, which may have any shape."""
+    if not np.shape(edge.value):
+        return (brief(given) if not np.shape(given) else "other shape",)
+    alike = np.shape(given) == np.shape(edge.value)
+    return _norm(given, np.size(edge.value)), _number(given, index) if alike else "other shape"
+
+
 def _number(gradient: Any, index: Index) -> str:
-    if not isinstance(gradient, dict) and gradient is not None and np.ndim(gradient) != len(index):
-        return "other shape"
     if isinstance(gradient, dict):
         return brief(gradient[index]) if index in gradient else "—"
     return "—" if gradient is None or not np.size(gradient) else brief(gradient[index])

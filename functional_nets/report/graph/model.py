@@ -12,7 +12,7 @@ from functional_nets.gradcheck.report import Cause, Report
 from functional_nets.report.graph.differences import Measured, Slope
 from functional_nets.report.graph.layers import Layer, layers
 from functional_nets.report.graph.symbols import symbol
-from functional_nets.report.graph.units import Place
+from functional_nets.report.graph.units import Place, Unit
 from functional_nets.report.graph.witnesses import Gradient, Testimony
 
 RESULT = "result"
@@ -163,6 +163,7 @@ class Model:
         return set([number for number in here if units[number].op == self.cause.op] or here)
 
     @cached_property
+    @np.errstate(all="ignore")
     def inconsistent(self) -> list[str]:
         """The inputs for which `jax.grad` of the whole function is not the sum of what flows back along the edges."""
         found = []
@@ -173,6 +174,10 @@ class Model:
                 if np.any(np.abs(sum(part.jax for part in parts) - each.jax) > room):
                     found.append(each.name)
         return found
+
+    def unit(self, key: str) -> Unit:
+        """Returns the operation that a vertex stands for."""
+        return self.testimony.units[int(key[1:])]
 
     def view(self, opened: Collection[int] | None = None) -> View:
         """Returns the graph with the layers of these numbers unfolded, or with all of them."""

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Box, Layout, Line, layout
 from functional_nets.report.graph.model import Vertex, View
@@ -57,7 +59,8 @@ def under(vertex: Vertex, uses: int) -> list[tuple[str, bool]]:
     if vertex.total is not None and uses > 1:
         found.append((f"Σ of {uses} uses: {_brief(vertex.total)}", True))
     if vertex.given is not None and uses != 1:
-        found.append((f"yours: {_brief(vertex.given)}", vertex.ok))
+        other = vertex.total is not None and np.shape(vertex.given) != np.shape(vertex.total)
+        found.append((f"yours: {'other shape' if other else _brief(vertex.given)}", vertex.ok))
     if vertex.marked:
         found.append(("the mistake is here", False))
     return found

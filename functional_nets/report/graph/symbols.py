@@ -8,11 +8,11 @@ from functional_nets.report.graph.units import Unit
 from functional_nets.report.graph.witnesses import Testimony
 
 SYMBOLS = {
-    "mul": "×", "add": "+", "add_any": "+", "sub": "−", "div": "÷", "neg": "−x", "square": "x²", "sqrt": "√",
+    "mul": "×", "add": "+", "add_any": "+", "sub": "−", "div": "÷", "neg": "−( )", "square": "( )²", "sqrt": "√",
     "rsqrt": "1/√", "dot_general": "@", "reduce_sum": "Σ", "reduce_max": "max", "reduce_min": "min",
     "reduce_prod": "Π", "logistic": "σ", "broadcast_in_dim": "broadcast", "select_n": "where",
-    "gather": "pick", "take": "pick", "conv_general_dilated": "conv", "integer_pow": "xⁿ", "pow": "xʸ",
-    "convert_element_type": "convert", "abs": "|x|",
+    "gather": "pick", "take": "pick", "conv_general_dilated": "conv", "pow": "^",
+    "convert_element_type": "convert", "abs": "|·|",
 }  # fmt: skip
 """What a course writes for a primitive; of the others the name."""
 
@@ -25,7 +25,7 @@ def symbol(unit: Unit, testimony: Testimony) -> str:
     if unit.custom:
         return unit.op
     if unit.op == "integer_pow":
-        return "x" + str(unit.params["y"]).translate(SUPERSCRIPTS)
+        return "( )" + str(unit.params["y"]).translate(SUPERSCRIPTS)
     name = SYMBOLS.get(unit.op, unit.op.replace("_", " "))
     if unit.op == "reduce_sum" and len(unit.params["axes"]) < np.ndim(testimony.program.values[unit.operands[0]]):
         return f"{name} axis {', '.join(map(str, unit.params['axes']))}"
@@ -50,7 +50,7 @@ def _constant(value: Any) -> str:
     array = np.asarray(value)
     if array.size and np.all(array == array.flat[0]):
         return brief(array.flat[0])
-    return shape(array)
+    return f"[{shape(array)}]"
 
 
 def brief(value: Any, digits: int = 5) -> str:
@@ -73,4 +73,6 @@ def shape(value: Any) -> str:
 
 def norm(value: Any) -> float:
     """Returns the Euclidean norm of all elements."""
-    return float(np.sqrt(np.sum(np.abs(np.asarray(value)) ** 2)))
+    sizes = np.abs(np.asarray(value))
+    largest = float(np.max(sizes, initial=0.0))
+    return largest * float(np.sqrt(np.sum((sizes / largest) ** 2))) if 0 < largest < np.inf else largest

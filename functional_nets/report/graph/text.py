@@ -125,6 +125,7 @@ def rows(edges: Sequence[Edge], vertices: dict[str, Vertex]) -> list[tuple[str, 
         cells = [_cell(gradient, index) for gradient in by_witness.values()]
         cells.append(brief(slopes[index], 8) if index in slopes else "—")
         mark = "✗ " + ", ".join(edge.differing) if edge.differing else "at a kink" if edge.gradient.kinked() else ""
+        mark = "✗ not finite" if edge.gradient.undefined else mark
         tensor = bool(np.ndim(edge.value))
         value = f"{shape(edge.value)}, norm {brief(norm(edge.value), 4)}" if tensor else brief(edge.value, 8)
         size = brief(norm(edge.gradient.rule), 4) if tensor else ""

@@ -35,7 +35,7 @@ class Unit(NamedTuple):
         stack: The lines that led to it.
         scope: The names that the user has given to the place.
         equation: What JAX evaluates.
-        custom: Whether it is a call, of which JAX knows another rule than what it computes.
+        custom: Whether it is a call, of which JAX may know another rule than what it computes.
     """
 
     op: str
@@ -110,7 +110,7 @@ def passed_back(unit: Unit, program: Program, cotangents: Cotangents, values: Va
 
 
 def outputs_after(unit: Unit, program: Program, place: int, value: Any) -> dict[int, Any]:
-    """Returns the outputs of an operation when another value is taken at one place, in NumPy."""
+    """Returns the outputs of an operation, and what lies inside a call, when another value is taken at one place."""
     if not unit.custom:
         node = program.nodes[unit.positions[0]]
         inputs = [program.values[number] for number in node.inputs]
@@ -121,4 +121,5 @@ def outputs_after(unit: Unit, program: Program, place: int, value: Any) -> dict[
         node = program.nodes[position]
         inputs = [known.get(number, program.values[number]) for number in node.inputs]
         known.update(zip(node.outputs, compute(node, inputs), strict=True))
-    return {number: known.get(number, program.values[number]) for number in unit.outputs}
+    del known[unit.taken(place)]  # It is moved for this operation only.
+    return {number: program.values[number] for number in unit.outputs} | known

@@ -1,11 +1,15 @@
 """What the witnesses and the gradient check say of a graph, in sentences."""
 
 import linecache
+import math
 from typing import NamedTuple
+
+import numpy as np
 
 from functional_nets.gradcheck.cells import shown_file
 from functional_nets.report.graph.model import Edge, Model
 from functional_nets.report.graph.strokes import place
+from functional_nets.report.graph.symbols import brief
 
 ODD = {
     ("jax.grad",): "jax.grad contradicts the rule and the finite difference",
@@ -35,27 +39,56 @@ def verdict(model: Model, *, briefly: bool) -> list[Sentence]:
 
 
 def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
-    wrong = [edge for edge in model.backward if edge.differing]
-    kinks = sum(edge.gradient.kinked() for edge in model.edges)
+    undefined = [edge for edge in model.backward if edge.gradient.undefined]
+    wrong = [edge for edge in model.backward if edge.differing and not edge.gradient.undefined]
+    program = model.testimony.program
+    result = float(program.values[program.result])
     found = []
+    if not math.isfinite(result):
+        found.append(Sentence(f"✗ the result is {brief(result)}, which has no slope", False))
+    if undefined:
+        text = f"✗ not finite on {_some(undefined, model)} {described(model, undefined[0], briefly)}"
+        found.append(Sentence(f"{text}: {_undefined(model, undefined[0])}", False))
     if wrong:
-        first, count = wrong[0], len(wrong)
-        edges = f"{count} of {len(model.edges)} edges" if count > 1 else "one edge"
-        text = f"✗ disagreement on {edges}, first in backward order on {described(model, first, briefly)}"
-        found.append(Sentence(f"{text}: {ODD[first.differing]}", False))
-    elif any(edge.gradient.jax is None for edge in model.edges):
-        found.append(Sentence(f"✓ the rule and finite differences agree on all {len(model.edges)} edges", True))
-    else:
-        beside = f", {kinks} of them at a kink" if kinks else ""
-        complex_ones = sum(edge.gradient.measured is None for edge in model.edges)
-        beside += f"; {complex_ones} of complex numbers are not measured by differences" if complex_ones else ""
-        found.append(
-            Sentence(f"✓ rule, jax.grad and finite difference agree on all {len(model.edges)} edges{beside}", True)
-        )
+        text = f"✗ disagreement on {_some(wrong, model)} {described(model, wrong[0], briefly)}"
+        found.append(Sentence(f"{text}: {ODD[wrong[0].differing]}", False))
     if model.inconsistent:
         names = ", ".join(model.inconsistent)
         found.append(Sentence(f"✗ jax.grad of the whole function is another for {names} than along its edges", False))
-    return found
+    return found if undefined or wrong or not math.isfinite(result) else [_agreement(model), *found]
+
+
+def _some(edges: list[Edge], model: Model) -> str:
+    count = f"{len(edges)} of {len(model.edges)} edges" if len(edges) > 1 else "one edge"
+    return f"{count}, first in backward order on"
+
+
+def _undefined(model: Model, edge: Edge) -> str:
+    """Returns who says what where a gradient is nan or infinite, and why if it is the trap of a branch not taken."""
+    gradient = edge.gradient
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(gradient.rule))[0])
+    slope = gradient.measured.elements.get(index) if gradient.measured is not None else None
+    told = slope is not None and math.isfinite(slope.value) and not slope.noisy(0.0)
+    witnesses = "the rule says" if gradient.jax is None else "rule and jax.grad say"
+    differences = f"differences say {brief(slope.value)}" if slope is not None and told else "differences cannot tell"
+    text = f"{witnesses} {brief(gradient.rule[index])}, {differences}"
+    back = [model.testimony.totals.get(value) for value in model.unit(edge.target).outputs]
+    if told and not any(np.any(each) for each in back if each is not None):
+        text += "; nothing comes back into it, and 0 times infinity is nan: keep its operand away from there"
+    return text
+
+
+def _agreement(model: Model) -> Sentence:
+    count = len(model.edges)
+    edges = f"all {count} edges" if count > 1 else "the only edge"
+    if any(edge.gradient.jax is None for edge in model.edges):
+        return Sentence(f"✓ the rule and finite differences agree on {edges}", True)
+    kinks = sum(edge.gradient.kinked() for edge in model.edges)
+    beside = f", {kinks} of them at a kink" if kinks else ""
+    unmeasured = sum(edge.gradient.measured is None for edge in model.edges)
+    if unmeasured:
+        beside += f"; differences do not measure {unmeasured} of them: complex numbers, or parts of a decomposition"
+    return Sentence(f"✓ rule, jax.grad and finite difference agree on {edges}{beside}", True)
 
 
 def described(model: Model, edge: Edge, briefly: bool) -> str:
@@ -87,8 +120,20 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
         if briefly and cause.file is not None:
             where = where.replace(cause.file, cause.file.replace("\\", "/").rpartition("/")[2]).split(" `")[0]
             where = where.removesuffix(": ") + ": "
-        found.append(Sentence(f"✗ {where}{cause.message}", False))
-    elif report.suspects:
-        lines = dict.fromkeys(f"line {suspect.line}" for suspect in report.suspects if suspect.line is not None)
+        return [*found, Sentence(f"✗ {where}{cause.message}", False)]
+    found += [Sentence(f"✗ {text}", False) for text in _shapes(model)]
+    lines = dict.fromkeys(f"line {suspect.line}" for suspect in report.suspects if suspect.line is not None)
+    if lines:
         found.append(Sentence(f"✗ no known mistake gives it; it must lie in the backward of {', '.join(lines)}", False))
     return found
+
+
+def _shapes(model: Model) -> list[str]:
+    """Returns what is said of gradients under test that have another shape than what they are the gradient of."""
+    values = model.testimony.program.values
+    pairs = [(each.name, np.shape(values[each.number]), np.shape(each.given)) for each in model.inputs if not each.ok]
+    return [
+        f"{name} has the wrong shape: expected {list(shape)}, found {list(given)}"
+        for name, shape, given in pairs
+        if shape != given
+    ]

@@ -29,9 +29,24 @@ class Gradient(NamedTuple):
     measured: Measured | None
     tolerance: float
 
+    @property
+    def undefined(self) -> bool:
+        """Whether the rule and `jax.grad` agree on nan or infinity, which is nothing that one could descend along."""
+        return not np.all(np.isfinite(self.rule)) and (self.jax is None or _close(self.rule, self.jax, self.tolerance))
+
+    @property
+    def scale(self) -> float:
+        """The largest finite element of the gradient by rule."""
+        return float(np.max(np.abs(self.rule), initial=0.0, where=np.isfinite(self.rule)))
+
     def differing(self) -> tuple[str, ...]:
-        """Returns the witnesses that contradict another one: the odd one of three, if there is one."""
-        scale = float(np.max(np.abs(self.rule), initial=0.0))
+        """Returns the witnesses that contradict another one: the odd one of three, if there is one.
+
+        Those that say nan or infinity are contradicted by everything.
+        """
+        if self.undefined:
+            return ("rule",) if self.jax is None else ("rule", "jax.grad")
+        scale = self.scale
         by_jax = self.jax is None or _close(self.rule, self.jax, self.tolerance)
         rule, other = self.confirmed(self.rule, scale), self.jax is None or self.confirmed(self.jax, scale)
         if by_jax:
@@ -57,7 +72,7 @@ class Gradient(NamedTuple):
 
     def kinked(self) -> bool:
         """Whether the value lies at a kink, where a derivative may be any slope between two."""
-        scale = float(np.max(np.abs(self.rule), initial=0.0))
+        scale = self.scale
         return any(not slope.allows(g, scale) and slope.kinked(g, scale) for g, slope in self.lines(self.rule))
 
 
@@ -81,6 +96,7 @@ class Testimony(NamedTuple):
     notes: tuple[str, ...]
 
 
+@np.errstate(all="ignore")
 def testify(program: Program, fn: Callable[..., Any], args: Sequence[Any], tested: Mapping[int, Any]) -> Testimony:
     """Returns the gradient at every edge through which the result depends on an argument.
 
@@ -95,11 +111,10 @@ def testify(program: Program, fn: Callable[..., Any], args: Sequence[Any], teste
     found = units(program, cotangents, active)
     moving = {*program.leaves, *program.arguments, *(n for unit in found for n in unit.outputs)}
     rules: dict[Place, Any] = {}
-    with np.errstate(all="ignore"):
-        for number, unit in enumerate(found):
-            for place, entry in zip(unit.places, passed_back(unit, program, cotangents, program.values), strict=True):
-                if entry is not None and unit.taken(place) in moving and is_real(program.values[unit.taken(place)]):
-                    rules[number, place] = np.asarray(entry)
+    for number, unit in enumerate(found):
+        for place, entry in zip(unit.places, passed_back(unit, program, cotangents, program.values), strict=True):
+            if entry is not None and unit.taken(place) in moving and is_real(program.values[unit.taken(place)]):
+                rules[number, place] = np.asarray(entry)
     tolerances = _tolerances(program, found, active, rules)
     jaxs, whole, notes = by_jax(program, found, rules, fn, args)
     edges = {}
@@ -120,17 +135,17 @@ def _tolerances(
     moved, cotangents = perturbed(program, active, np.random.default_rng(0))
     largest = {}
     for number, unit in enumerate(found):
-        with np.errstate(all="ignore"):
-            entries = passed_back(unit, program, cotangents, moved.values)
+        entries = passed_back(unit, program, cotangents, moved.values)
         for place, entry in zip(unit.places, entries, strict=True):
             rule = rules.get((number, place))
             if rule is not None and entry is not None:
                 change = np.abs(np.asarray(entry) - rule) / PROBE
-                size = float(np.max(np.abs(rule), initial=0.0))
+                size = float(np.max(np.abs(rule), initial=0.0, where=np.isfinite(rule)))
                 largest[number, place] = max(size, float(np.max(change[np.isfinite(change)], initial=0.0)))
     relative = max(program.epsilon * SAFETY, FINEST)
     return {key: relative * largest.get(key, 0.0) for key in rules}
 
 
+@np.errstate(all="ignore")
 def _close(a: Any, b: Any, tolerance: float) -> bool:
     return bool(np.all((np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b)) | (a == b)))
