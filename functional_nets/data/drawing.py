@@ -104,7 +104,7 @@ def _grey(content: bytes) -> Float[np.ndarray, "height width"]:
 def _eight_bits(values: NDArray) -> NDArray[np.uint8]:
     """The values in 256 steps: 16 bits from black to white; of floats and wider integers all that occurs."""
     low, high = (0, 2**16 - 1) if values.dtype.itemsize == 2 else (values.min(), values.max())
-    return np.uint8(255 * (values.astype(float) - low) / ((high - low) or 1))
+    return (255 * (values.astype(float) - low) / ((high - low) or 1)).astype(np.uint8)
 
 
 def _found(content: bytes, error: Exception) -> str:

@@ -123,13 +123,21 @@ def repeat_section(summary: Mapping[str, Any], config: Mapping[str, Any], comman
         and not isinstance(value, Mapping)
     }
     body = (
-        f"<p>This command repeats the run, to the same bits on the same kind of machine:</p>"
+        f"<p>This command repeats the run, to the same bits on the same kind of machine{_threads(summary)}:</p>"
         f'<pre tabindex="0"><code>{html.escape(command)}</code></pre>'
         f"<details open><summary>Result</summary>{_pairs('Result', results)}</details>"
         f"<details><summary>Options</summary>{_pairs('Options', config)}</details>"
         f"<details><summary>Environment</summary>{_pairs('Environment', environment)}</details>"
     )
     return Section("Do it again", body)
+
+
+def _threads(summary: Mapping[str, Any]) -> str:
+    """What the bits depend on beside the machine: each number of threads sums large products in an order of its own."""
+    count = summary.get("threads")
+    return (
+        f" with {counted(count, 'threads')}, which share the sums of large products" if isinstance(count, int) else ""
+    )
 
 
 def _pairs(caption: str, values: Mapping[str, Any]) -> str:
