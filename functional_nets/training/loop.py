@@ -14,6 +14,11 @@ from functional_nets.training.examples import step_key, steps_per_epoch
 from functional_nets.training.step import Batch, TrainState
 
 TrainStep = Callable[[TrainState, Batch, Array], tuple[TrainState, Float[Array, ""]]]
+BLOCK = 64
+"""Steps of the innermost loop. XLA compiles a CPU loop that touches less than about a kilobyte as one function, which
+makes steps of a tiny network several times faster: the losses of all steps would be too much.
+"""
+
 Orders = Int[Array, "epochs examples"] | None
 Loop = Callable[
     [TrainState, Sequence[Array], Orders, Array, Int[Array, ""], Int[Array, ""]],
@@ -63,37 +68,49 @@ def make_loop(
     full, rest = divmod(num_examples, batch_size)
 
     def loop(state: TrainState, data: Any, orders: Any, key: Array, first: Array, stop: Array) -> Any:
-        def step(carry: Any, epoch: Array, order: Array | None, size: int) -> Any:
+        def step(carry: Any, epoch: Array, order: Array | None, size: int, begin: Array) -> Any:
+            """One step; its loss is put where those from step `begin` on lie."""
             at, state, losses, _ = carry
             number = at - epoch * per_epoch
             batch = share_batch(take_batch(data, order, number, size, batch_size), sharding)
             state, loss = train_step(state, batch, step_key(key, epoch, number))
-            losses = lax.dynamic_update_index_in_dim(losses, loss, at - first, 0)
+            losses = lax.dynamic_update_index_in_dim(losses, loss, at - begin, 0)
             return at + 1, state, losses, jnp.isfinite(loss) if stop_on_bad_loss else carry[3]
 
         def goes_on(carry: Any, end: Array) -> Array:
             return (carry[0] < end) & carry[3] if stop_on_bad_loss else carry[0] < end
 
-        def epoch(carry: Any) -> Any:
-            number = carry[0] // per_epoch
-            order = None if orders is None else orders[number % len(orders)]
-            begin = number * per_epoch
-            end = jnp.minimum(stop, begin + full)
-            carry = lax.while_loop(
-                lambda carry: goes_on(carry, end), lambda carry: step(carry, number, order, batch_size), carry
+        def block(carry: Any, end: Array, step: Callable[[Any, Array], Any]) -> Any:
+            """The steps to before `end`, at most `BLOCK`."""
+            begin, state, losses, fine = carry
+            end = jnp.minimum(end, begin + BLOCK)
+            at, state, recent, fine = lax.while_loop(
+                lambda carry: goes_on(carry, end),
+                lambda carry: step(carry, begin),
+                (begin, state, jnp.full(BLOCK, jnp.nan, losses.dtype), fine),
+            )
+            return at, state, lax.dynamic_update_slice(losses, recent, (begin - first,)), fine
+
+        def part_of_epoch(carry: Any) -> Any:
+            epoch = carry[0] // per_epoch
+            order = None if orders is None else orders[epoch % len(orders)]
+            end = epoch * per_epoch + full
+            carry = block(
+                carry, jnp.minimum(stop, end), lambda carry, begin: step(carry, epoch, order, batch_size, begin)
             )
             if not rest:
                 return carry
-            last = (carry[0] == begin + full) & goes_on(carry, stop)
-            return lax.cond(last, lambda carry: step(carry, number, order, rest), lambda carry: carry, carry)
+            last = (carry[0] == end) & goes_on(carry, stop)
+            return lax.cond(last, lambda carry: step(carry, epoch, order, rest, first), lambda carry: carry, carry)
+
+        def part_in_one_batch(carry: Any) -> Any:  # Each epoch is a step: nothing to take.
+            return block(carry, stop, lambda carry, begin: step(carry, carry[0], None, batch_size, begin))
 
         batch = take_batch(data, None, first, batch_size, batch_size)
         loss = jax.eval_shape(lambda: train_step(state, batch, key)[1])
-        carry = (first, state, jnp.full(capacity, jnp.nan, loss.dtype), jnp.asarray(True))
-        if batch_size == num_examples and orders is None:  # All in one batch: nothing to take.
-            return lax.while_loop(
-                lambda carry: goes_on(carry, stop), lambda carry: step(carry, carry[0], None, batch_size), carry
-            )[1:3]
-        return lax.while_loop(lambda carry: goes_on(carry, stop), epoch, carry)[1:3]
+        carry = (first, state, jnp.full(capacity + BLOCK, jnp.nan, loss.dtype), jnp.asarray(True))
+        part = part_in_one_batch if batch_size == num_examples and orders is None else part_of_epoch
+        _, state, losses, _ = lax.while_loop(lambda carry: goes_on(carry, stop), part, carry)
+        return state, losses[:capacity]
 
     return loop
