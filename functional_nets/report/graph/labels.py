@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nets.report.graph.differences import Index, most_different
-from functional_nets.report.graph.model import Edge, Vertex, View
+from functional_nets.report.graph.parts import Edge, Vertex, View
 from functional_nets.report.graph.symbols import brief, norm, shape
 
 WITNESSES = {"rule": "rule", "jax.grad": "grad", "differences": "diff", "yours": "yours"}

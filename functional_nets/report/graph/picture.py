@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from functional_nets.report.graph.labels import givens, label
 from functional_nets.report.graph.layout import Layout
-from functional_nets.report.graph.model import View
+from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.rooms import arranged
 from functional_nets.report.graph.strokes import draw_edge, draw_vertex, escaped
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Box, Layout, Line, layout
-from functional_nets.report.graph.model import Vertex, View
+from functional_nets.report.graph.parts import Vertex, View
 from functional_nets.report.graph.symbols import brief, norm
 
 CHARACTER = 6.7  # Pixels: the width of a letter of a monospaced font of 11.

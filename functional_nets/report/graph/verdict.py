@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from functional_nets.gradcheck.cells import shown_file
-from functional_nets.report.graph.model import Edge, Model
+from functional_nets.report.graph.model import Model
+from functional_nets.report.graph.parts import Edge
 from functional_nets.report.graph.strokes import place
 from functional_nets.report.graph.symbols import brief
 
