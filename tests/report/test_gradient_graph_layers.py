@@ -36,6 +36,15 @@ def test_each_pass_of_a_loop_is_a_layer():
     assert labels(graph)[:3] == ["weights/0", "weights/1", "weights/2"]
 
 
+def test_a_layer_of_a_list_of_pairs_has_the_name_of_its_pair():
+    def f(params, x):
+        for w, b in params:
+            x = jnp.tanh(x @ w + b)
+        return jnp.sum(x)
+
+    assert labels(gradient_graph(f, [(np.eye(2), np.ones(2))] * 2, np.ones((1, 2)))) == ["params/0", "params/1"]
+
+
 def in_two_lines(x):
     for _ in range(26):
         y = x + 1

@@ -95,11 +95,24 @@ class Parts(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.addresses = [], []
+        self.tags, self.addresses, self.top, self.within = [], [], set(), []
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
+        if self.within and self.within[-1] == "body":
+            self.top.add(tag)
+        if tag not in ("meta", "input"):
+            self.within.append(tag)
         self.addresses += [value for name, value in attributes if name in ("src", "href", "action")]
+
+    def handle_endtag(self, tag):
+        self.within.pop()
+
+
+def test_everything_on_the_page_lies_in_a_landmark(graph):
+    parts = Parts()
+    parts.feed(graph.html())
+    assert parts.top == {"header", "main", "script"}
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(graph):
@@ -137,8 +150,8 @@ def test_the_page_works_in_a_browser(graph, tmp_path):
     assert '<pre id="outcome">' in dom, dom[-2000:]
     outcome = json.loads(html.unescape(dom.partition('<pre id="outcome">')[2].partition("</pre>")[0]))
     assert outcome == {
-        "start": ["all"], "unfolded": ["folded", "0"], "inside": True, "focused": "u0", "folded": ["folded"], "all": ["all"],
-        "several": 4, "closed": ["folded"],
+        "start": ["all"], "unfolded": ["folded", "0"], "inside": True, "focused": "u0", "folded": ["folded"],
+        "all": ["all"], "several": 4, "closed": ["folded"],
         "larger": pytest.approx(1.25), "rows": 6,
         "heads": ["at", "value", "rule", "jax.grad ✗", "difference", "yours ✗"],
         "found": "5 found", "hits": 1, "opened": ["folded", "0"], "mistake": True, "first": True,

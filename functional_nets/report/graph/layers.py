@@ -159,9 +159,10 @@ def _shared(paths: list[Path]) -> Path:
 
 
 def _group(leaves: list[str]) -> str:
-    """Returns what the paths of parameters have in common: `dense1` of `dense1/w` and `dense1/b`."""
-    parents = ((leaf, *leaf.rpartition("/")[::2]) for leaf in leaves if "/" in leaf)
-    groups = {leaf if last.isdigit() else parent for leaf, parent, last in parents}
+    """Returns what the paths of parameters have in common: `dense1` of `dense1/w` and `dense1/b`, `net/0` of pairs."""
+    parents = {leaf: leaf.rpartition("/")[::2] for leaf in leaves if "/" in leaf}
+    pairs = len(parents) > 1 and all("/" in parent for parent, _ in parents.values())  # (w, b) in a list of layers.
+    groups = {leaf if last.isdigit() and not pairs else parent for leaf, (parent, last) in parents.items()}
     return groups.pop() if len(groups) == 1 else ""
 
 

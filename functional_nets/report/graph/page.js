@@ -95,6 +95,9 @@ function choose(key) {
     cells.forEach((cell, place) => line.append(element("td", cell, detail.wrong.includes(heads[place][1]) ? "wrong" : "")));
   }
   const wide = element("div", undefined, "wide");
+  wide.tabIndex = 0;
+  wide.setAttribute("role", "region");
+  wide.setAttribute("aria-label", "Numbers");
   wide.append(table);
   panel.append(wide);
   if (detail.hidden > 0) panel.append(element("p", `${detail.hidden} more elements, of smaller gradients`, "hint"));

@@ -65,7 +65,7 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
         title=html.escape(title),
         style=STYLE + (folder / "page.css").read_text(encoding="utf-8"),
         verdict="".join(f'<p class="{"good" if s.good else "bad"}">{html.escape(s.text)}</p>' for s in sentences),
-        legend=html.escape(LEGEND.replace("above an edge", "above an edge, or first beside it")),
+        legend=html.escape(LEGEND.replace("Above an edge", "Above an edge, or first beside it") + " (—: not measured)"),
         pictures=pictures,
         table=_table(model),
         data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),

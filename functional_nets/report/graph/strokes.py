@@ -11,6 +11,7 @@ from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Layout
 from functional_nets.report.graph.parts import Edge, Vertex, View
 from functional_nets.report.graph.rooms import ROW, box, half_height, room, under, wrapped
+from functional_nets.report.graph.symbols import printable
 
 Point = tuple[float, float]
 
@@ -22,7 +23,7 @@ def place(where: Location | None) -> str:
 
 def escaped(text: str) -> str:
     """Returns text for XML, without the characters that XML cannot hold."""
-    return html.escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text))
+    return html.escape(printable(text))
 
 
 def draw_edge(
