@@ -63,7 +63,7 @@ class GradientGraph:
 
     @property
     def ok(self) -> bool:
-        """Whether all witnesses agree at every edge, and the gradient under test is right if there is one."""
+        """Whether everything is finite, all witnesses agree, and the gradient under test is right if there is one."""
         return all(sentence.good for sentence in self.verdict)
 
     @property
