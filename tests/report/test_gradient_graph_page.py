@@ -26,7 +26,7 @@ const views = () => [...document.querySelectorAll(".view")].filter((view) => !vi
 const shown = () => views().map((view) => view.dataset.state);
 const event = (key) => new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
 const press = (element, key) => element.dispatchEvent(event(key));
-const visible = (selector) => document.querySelector(`.view:not([hidden]) ${selector}`);
+const visible = (selector) => views().map((view) => view.querySelector(selector)).findLast(Boolean);
 outcome.start = shown();
 document.getElementById("fold").click();
 press(visible(".layer"), "Enter");
@@ -35,6 +35,11 @@ outcome.inside = Boolean(visible("[data-key=u0]"));
 outcome.focused = document.activeElement.dataset.key;
 press(visible("[data-key=u0]"), " ");
 outcome.folded = shown();
+const layers = [...document.querySelectorAll('[data-state="folded"] .layer')];
+layers.forEach((each) => press(each, "Enter"));
+outcome.several = shown().length;
+layers.forEach((each) => press(each, "Enter"));
+outcome.closed = shown();
 document.getElementById("unfold").click();
 outcome.all = shown();
 const before = visible("svg").getAttribute("width");
@@ -90,11 +95,24 @@ class Parts(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.addresses = [], []
+        self.tags, self.addresses, self.top, self.within = [], [], set(), []
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
+        if self.within and self.within[-1] == "body":
+            self.top.add(tag)
+        if tag not in ("meta", "input"):
+            self.within.append(tag)
         self.addresses += [value for name, value in attributes if name in ("src", "href", "action")]
+
+    def handle_endtag(self, tag):
+        self.within.pop()
+
+
+def test_everything_on_the_page_lies_in_a_landmark(graph):
+    parts = Parts()
+    parts.feed(graph.html())
+    assert parts.top == {"header", "main", "script"}
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(graph):
@@ -132,9 +150,20 @@ def test_the_page_works_in_a_browser(graph, tmp_path):
     assert '<pre id="outcome">' in dom, dom[-2000:]
     outcome = json.loads(html.unescape(dom.partition('<pre id="outcome">')[2].partition("</pre>")[0]))
     assert outcome == {
-        "start": ["all"], "unfolded": ["0"], "inside": True, "focused": "u0", "folded": ["folded"], "all": ["all"],
+        "start": ["all"], "unfolded": ["folded", "0"], "inside": True, "focused": "u0", "folded": ["folded"],
+        "all": ["all"], "several": 4, "closed": ["folded"],
         "larger": pytest.approx(1.25), "rows": 6,
         "heads": ["at", "value", "rule", "jax.grad ✗", "difference", "yours ✗"],
-        "found": "5 found", "hits": 1, "opened": ["0"], "mistake": True, "first": True,
+        "found": "5 found", "hits": 1, "opened": ["folded", "0"], "mistake": True, "first": True,
         "title": "Gradient graph of network", "errors": [],
     }  # fmt: skip
+
+
+def test_the_page_grows_as_the_graph_does():
+    def f(weights, x):
+        for w in weights:
+            x = jnp.tanh(x @ w)
+        return jnp.sum(x)
+
+    sizes = [len(gradient_graph(f, [np.eye(1)] * count, np.ones((1, 1))).html()) for count in (2, 7, 12)]
+    assert sizes[2] - sizes[1] < 1.2 * (sizes[1] - sizes[0])

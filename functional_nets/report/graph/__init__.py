@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from functional_nets.gradcheck import Report
 from functional_nets.report.graph.building import build
-from functional_nets.report.graph.model import Model, View
+from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.page import page
+from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.picture import picture
 from functional_nets.report.graph.text import drawing, table
 from functional_nets.report.graph.verdict import Sentence, described, verdict
@@ -62,7 +63,7 @@ class GradientGraph:
 
     @property
     def ok(self) -> bool:
-        """Whether all witnesses agree at every edge, and the gradient under test is right if there is one."""
+        """Whether everything is finite, all witnesses agree, and the gradient under test is right if there is one."""
         return all(sentence.good for sentence in self.verdict)
 
     @property

@@ -14,7 +14,7 @@ from functional_nets.gradcheck.comparison import given_leaves, leaf_paths
 from functional_nets.gradcheck.program import is_real
 from functional_nets.gradcheck.trace import trace
 from functional_nets.report.graph.model import Input, Model
-from functional_nets.report.graph.symbols import brief
+from functional_nets.report.graph.symbols import brief, printable
 from functional_nets.report.graph.witnesses import testify
 
 
@@ -86,7 +86,8 @@ def _names(fn: Callable[..., Any], args: Sequence[Any]) -> list[str]:
         for path, _ in jax.tree_util.tree_leaves_with_path(arg)
     ]
     count = Counter(path or name for name, path in pairs)
-    return [
+    found = [
         name if not path else path if count[path] == 1 and not path[0].isdigit() else f"{name}/{path}"
         for name, path in pairs
     ]
+    return [printable(name) for name in found]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nets.report.graph.differences import Index, most_different
-from functional_nets.report.graph.model import Edge, Vertex, View
+from functional_nets.report.graph.parts import Edge, Vertex, View
 from functional_nets.report.graph.symbols import brief, norm, shape
 
 WITNESSES = {"rule": "rule", "jax.grad": "grad", "differences": "diff", "yours": "yours"}
@@ -115,5 +115,5 @@ def _number(gradient: Any, index: Index) -> str:
 
 def _norm(gradient: Any, size: int) -> str:
     if isinstance(gradient, dict):  # Of a large tensor some elements are measured, which have no norm.
-        return brief(norm(list(gradient.values())), 4) if len(gradient) == size else "·"
+        return brief(norm(list(gradient.values())), 4) if len(gradient) == size else "—"
     return "—" if gradient is None else brief(norm(gradient), 4)

@@ -1,21 +1,19 @@
 """A gradient graph as data: vertices, and edges with what flows along them, folded by layer or not."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.equations import Location
 from functional_nets.gradcheck.report import Cause, Report
 from functional_nets.report.graph.differences import Measured, Slope
 from functional_nets.report.graph.layers import Layer, layers
+from functional_nets.report.graph.parts import RESULT, Edge, Vertex, View, together
 from functional_nets.report.graph.symbols import symbol
 from functional_nets.report.graph.units import Place, Unit
 from functional_nets.report.graph.witnesses import Gradient, Testimony
-
-RESULT = "result"
 
 
 class Input(NamedTuple):
@@ -34,66 +32,6 @@ class Input(NamedTuple):
     jax: Any = None
     given: Any = None
     ok: bool = True
-
-
-@dataclass(frozen=True)
-class Vertex:
-    """An input, an operation, a folded layer or the result.
-
-    Attributes:
-        key: Its name within the graph.
-        kind: `input`, `operation`, `layer` or `result`.
-        label: What is written on it.
-        where: The user's line, for an operation or a layer.
-        marked: Whether the mistake that explains a wrong gradient under test is made here.
-        given: For an input, the gradient under test.
-        ok: Whether that is right.
-        total: The gradient by the rules of an input or an operation whose value is used more than once.
-        size: For a layer, the number of its operations.
-    """
-
-    key: str
-    kind: str
-    label: str
-    where: Location | None = None
-    marked: bool = False
-    given: Any = None
-    ok: bool = True
-    total: Any = None
-    size: int = 1
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A use of a value: from what made it to what takes it.
-
-    Attributes:
-        key: Its name within the graph.
-        source: The key of the vertex that it comes from.
-        target: The key of the vertex that takes it.
-        value: What flows forward.
-        gradient: What flows back.
-        differing: The witnesses that contradict others.
-    """
-
-    key: str
-    source: str
-    target: str
-    value: Any
-    gradient: Gradient
-    differing: tuple[str, ...]
-
-
-class View(NamedTuple):
-    """What is drawn: the graph with some layers open and the others folded.
-
-    Attributes:
-        vertices: By key, in forward order.
-        edges: In forward order.
-    """
-
-    vertices: dict[str, Vertex]
-    edges: list[Edge]
 
 
 @dataclass(frozen=True)
@@ -181,29 +119,48 @@ class Model:
 
     def view(self, opened: Collection[int] | None = None) -> View:
         """Returns the graph with the layers of these numbers unfolded, or with all of them."""
-        folded = {
-            f"u{unit}": number
-            for number, layer in enumerate(self.layers)
-            if opened is not None and number not in opened
-            for unit in layer.units
-        }
+        return self._seen(self.edges, list(range(len(self.layers))) if opened is None else opened, self.vertices)
+
+    def inside(self, number: int) -> View:
+        """Returns a layer unfolded, with what it takes from and gives to, and nothing else."""
+        members = {f"u{unit}" for unit in self.layers[number].units}
+        edges = [edge for edge in self.edges if edge.source in members or edge.target in members]
+        ends = {end for edge in edges for end in (edge.source, edge.target)}
+        found = self._seen(edges, {number}, {key: vertex for key, vertex in self.vertices.items() if key in ends})
+        elsewhere = {edge.source for edge in self.edges if edge.target not in members} - members
+        for key in found.vertices.keys() & elsewhere:  # Its sum has summands that are not to be seen here.
+            found.vertices[key] = replace(found.vertices[key], given=None, ok=True, total=None)
+        return found
+
+    def _seen(self, edges: Sequence[Edge], opened: Collection[int], among: Mapping[str, Vertex]) -> View:
+        layer = {key: number for key, number in self.folds.items() if number not in opened}
         vertices: dict[str, Vertex] = {}
-        for key, vertex in self.vertices.items():
-            if key not in folded:
-                vertices[key] = vertex
-                continue
-            layer = self.layers[folded[key]]
-            name = f"l{folded[key]}"
-            known = vertices.get(name, Vertex(name, "layer", layer.label, layer.where, size=len(layer.units)))
-            vertices[name] = replace(known, marked=known.marked or vertex.marked)
+        for key, vertex in among.items():
+            name = f"l{layer[key]}" if key in layer else key
+            vertices[name] = self._folded[layer[key]] if key in layer else vertex
         merged: dict[tuple[str, str, int], list[Edge]] = {}
-        for edge in self.edges:
-            source, target = (f"l{folded[k]}" if k in folded else k for k in (edge.source, edge.target))
+        for edge in edges:
+            source, target = (f"l{layer[key]}" if key in layer else key for key in (edge.source, edge.target))
             if source != target:
                 # Within a layer a value may be used several times: from outside that is one use.
                 use = (source, target, id(edge.value) if target.startswith("l") else id(edge))
                 merged.setdefault(use, []).append(replace(edge, source=source, target=target))
-        return View(vertices, [_together(edges) for edges in merged.values()])
+        return View(vertices, [together(edges) for edges in merged.values()])
+
+    @cached_property
+    def folds(self) -> dict[str, int]:
+        """By operation, the number of its layer."""
+        return {f"u{unit}": number for number, layer in enumerate(self.layers) for unit in layer.units}
+
+    @cached_property
+    def _folded(self) -> list[Vertex]:
+        return [
+            Vertex(
+                f"l{number}", "layer", layer.label, layer.where, size=len(layer.units),
+                marked=not self.causes.isdisjoint(layer.units),
+            )
+            for number, layer in enumerate(self.layers)
+        ]  # fmt: skip
 
     @property
     def _names(self) -> dict[int, str]:
@@ -231,32 +188,3 @@ class Model:
         several = used.count(f"i{number}") > 1
         total = self.testimony.totals.get(each.number) if several else None
         return Vertex(f"i{number}", "input", each.name, given=each.given, ok=each.ok, total=total)
-
-
-def _together(edges: list[Edge]) -> Edge:
-    """Returns the edge that stands for several uses of one value by one layer: their gradients add up."""
-    first = edges[0]
-    if len(edges) == 1:
-        return first
-    parts = [edge.gradient for edge in edges]
-    jaxs = None if any(part.jax is None for part in parts) else sum(part.jax for part in parts)
-    whole = Gradient(
-        sum(part.rule for part in parts), jaxs, _sum([part.measured for part in parts]),
-        sum(part.tolerance for part in parts),
-    )  # fmt: skip
-    differing = tuple(dict.fromkeys(name for edge in edges for name in edge.differing))
-    return replace(first, key="+".join(edge.key for edge in edges), gradient=whole, differing=differing)
-
-
-def _sum(parts: list[Measured | None]) -> Measured | None:
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    shared = [index for index in known[0].elements if all(index in part.elements for part in known)]
-    elements = {index: _added([part.elements[index] for part in known]) for index in shared}
-    alongs = [part.along for part in known if part.along is not None]
-    return Measured(elements, known[0].direction, _added(alongs) if alongs else None)
-
-
-def _added(slopes: list[Slope]) -> Slope:
-    return Slope(*(sum(column) for column in zip(*slopes, strict=True)))

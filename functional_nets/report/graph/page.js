@@ -3,42 +3,53 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const views = new Map([...document.querySelectorAll(".view")].map((view) => [view.dataset.state, view]));
-let state = data.start;
+let whole = data.start === "all";
+const opened = new Set();
 let scale = 1;
 let hits = [];
 let next = 0;
 
-const svg = () => views.get(state).querySelector("svg");
-const size = () => svg().viewBox.baseVal;
+// All unfolded, or the folded graph and below it the layers that are open.
+const shown = () => [...views].filter(([state]) => whole ? state === "all" : state === "folded" || opened.has(state)).map(([, view]) => view);
+const sizes = () => shown().map((view) => view.querySelector("svg").viewBox.baseVal);
 
 function zoom(to, at) {
   const box = stage.getBoundingClientRect();
   const [x, y] = at || [box.width / 2, box.height / 2];
   const before = scale;
   scale = Math.min(4, Math.max(0.1, to));
-  svg().setAttribute("width", size().width * scale);
-  svg().setAttribute("height", size().height * scale);
+  for (const view of shown()) {
+    const svg = view.querySelector("svg");
+    svg.setAttribute("width", svg.viewBox.baseVal.width * scale);
+    svg.setAttribute("height", svg.viewBox.baseVal.height * scale);
+  }
   stage.scrollLeft = (stage.scrollLeft + x) * scale / before - x;
   stage.scrollTop = (stage.scrollTop + y) * scale / before - y;
 }
 
 function fit() {
-  const wide = (stage.clientWidth - 4) / size().width;
-  const high = (stage.clientHeight - 4) / size().height;
+  const wide = (stage.clientWidth - 4) / Math.max(...sizes().map((each) => each.width));
+  const high = (stage.clientHeight - 4) / sizes()[0].height;
   zoom(Math.min(1.5, Math.max(Math.min(wide, high), Math.min(Math.max(wide, 0.6), 0.9))));
 }
 
-function show(to) {
-  if (!views.has(to)) return;
-  views.get(state).hidden = true;
-  state = to;
-  views.get(state).hidden = false;
+function show(toWhole, layers) {
+  whole = toWhole || !views.has("folded");
+  opened.clear();
+  layers.forEach((layer) => opened.add(layer));
+  const seen = new Set(shown());
+  views.forEach((view) => { view.hidden = !seen.has(view); });
+  document.querySelectorAll(".layer[data-fold]").forEach((each) => each.setAttribute("aria-expanded", opened.has(each.dataset.fold)));
   zoom(scale);
   mark();
 }
 
 function within(selector, value) {
-  return [...views.get(state).querySelectorAll(`[data-${selector}]`)].find((each) => each.dataset[selector] === value);
+  for (const view of shown().reverse()) {
+    const found = [...view.querySelectorAll(`[data-${selector}]`)].find((each) => each.dataset[selector] === value);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 function reveal(element) {
@@ -65,9 +76,7 @@ function choose(key) {
   const detail = data.details[key];
   const panel = byId("panel");
   panel.replaceChildren(element("h2", detail.name));
-  document.querySelectorAll(".edge.chosen").forEach((each) => each.classList.remove("chosen"));
-  const chosen = within("edge", key);
-  if (chosen) chosen.classList.add("chosen");
+  for (const edge of stage.querySelectorAll("[data-edge]")) edge.classList.toggle("chosen", edge.dataset.edge === key);
   if (detail.where) panel.append(element("code", `${detail.where}  ${detail.source}`));
   if (detail.kind) panel.append(element("p", detail.kind));
   const table = element("table");
@@ -86,6 +95,9 @@ function choose(key) {
     cells.forEach((cell, place) => line.append(element("td", cell, detail.wrong.includes(heads[place][1]) ? "wrong" : "")));
   }
   const wide = element("div", undefined, "wide");
+  wide.tabIndex = 0;
+  wide.setAttribute("role", "region");
+  wide.setAttribute("aria-label", "Numbers");
   wide.append(table);
   panel.append(wide);
   if (detail.hidden > 0) panel.append(element("p", `${detail.hidden} more elements, of smaller gradients`, "hint"));
@@ -98,16 +110,20 @@ function act(target) {
     choose(chosen.dataset.edge);
     return true;
   }
-  const key = chosen.dataset.key;
-  show(chosen.dataset.fold);
-  const inside = Object.keys(data.layers).find((unit) => data.layers[unit] === key.slice(1));
-  reveal(within("key", key.startsWith("l") ? inside : `l${data.layers[key]}`));
+  const layer = chosen.dataset.fold;
+  const open = chosen.dataset.key.startsWith("l") && !opened.has(layer);
+  show(false, open ? [...opened, layer] : [...opened].filter((each) => each !== layer));
+  reveal(open ? first(layer) : views.get("folded").querySelector(`[data-key=l${layer}]`));
   return true;
+}
+
+function first(layer) {
+  return [...views.get(layer).querySelectorAll("[data-key]")].find((each) => data.layers[each.dataset.key] === layer);
 }
 
 function mark() {
   const layers = new Set(hits.map((key) => `l${data.layers[key]}`));
-  for (const vertex of views.get(state).querySelectorAll(".vertex")) {
+  for (const vertex of shown().flatMap((view) => [...view.querySelectorAll(".vertex")])) {
     vertex.classList.toggle("hit", hits.includes(vertex.dataset.key) || layers.has(vertex.dataset.key));
   }
 }
@@ -128,8 +144,12 @@ function go() {
 }
 
 function visit(key) {
-  if (!within("key", key)) show(key.startsWith("l") ? "folded" : data.layers[key] || "all");
+  if (!within("key", key)) unfold(data.layers[key]);
   return within("key", key);
+}
+
+function unfold(layer) {
+  show(false, layer ? [...opened, layer] : [...opened]);
 }
 
 byId("search").addEventListener("input", search);
@@ -137,13 +157,13 @@ byId("search").addEventListener("keydown", (event) => { if (event.key === "Enter
 byId("larger").addEventListener("click", () => zoom(scale * 1.25));
 byId("smaller").addEventListener("click", () => zoom(scale / 1.25));
 byId("fit").addEventListener("click", fit);
-byId("fold").addEventListener("click", () => { show("folded"); fit(); });
-byId("unfold").addEventListener("click", () => { show("all"); fit(); });
+byId("fold").addEventListener("click", () => { show(false, []); fit(); });
+byId("unfold").addEventListener("click", () => { show(true, []); fit(); });
 byId("folding").hidden = !views.has("folded");
 byId("first").hidden = !data.first;
 byId("first").addEventListener("click", () => {
   const [key, layer] = data.first;
-  if (!within("edge", key)) show(layer || "all");
+  if (!within("edge", key)) unfold(layer);
   choose(key);
   reveal(within("edge", key));
 });

@@ -11,7 +11,8 @@ import numpy as np
 
 from functional_nets.equations import Location
 from functional_nets.report.graph.labels import gradients
-from functional_nets.report.graph.model import Edge, Model, View
+from functional_nets.report.graph.model import Model
+from functional_nets.report.graph.parts import Edge, View
 from functional_nets.report.graph.picture import LEGEND, STYLE, picture
 from functional_nets.report.graph.strokes import place
 from functional_nets.report.graph.symbols import brief, shape
@@ -33,13 +34,16 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
     states: dict[str, View] = {"all": model.view()}
     if model.layers:
         states["folded"] = model.view(())
-        states |= {str(number): model.view({number}) for number in range(len(model.layers))}
+        # Each layer is drawn once, below the folded graph: so the page grows as the graph does.
+        states |= {str(number): model.inside(number) for number in range(len(model.layers))}
     start = "folded" if fold else "all"
-    layer = {f"u{unit}": str(number) for number, each in enumerate(model.layers) for unit in each.units}
-    folds = dict.fromkeys(layer, "folded") | {f"l{number}": str(number) for number in range(len(model.layers))}
+    layer = {key: str(number) for key, number in model.folds.items()}
+    folds = layer | {f"l{number}": str(number) for number in range(len(model.layers))}
+    names = {str(number): each.label for number, each in enumerate(model.layers)}
     pictures = "".join(
         f'<div class="view" data-state="{state}"{"" if state == start else " hidden"}>'
-        f"{picture(view, [], title, folds)}</div>"
+        + (f"<h2>{html.escape(names[state])}</h2>" if state in names else "")
+        + f"{picture(view, [], names.get(state, title), folds)}</div>"
         for state, view in states.items()
     )
     details: dict[str, dict[str, Any]] = {}
@@ -61,7 +65,7 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
         title=html.escape(title),
         style=STYLE + (folder / "page.css").read_text(encoding="utf-8"),
         verdict="".join(f'<p class="{"good" if s.good else "bad"}">{html.escape(s.text)}</p>' for s in sentences),
-        legend=html.escape(LEGEND.replace("above an edge", "above an edge, or first beside it")),
+        legend=html.escape(LEGEND.replace("Above an edge", "Above an edge, or first beside it") + " (—: not measured)"),
         pictures=pictures,
         table=_table(model),
         data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),

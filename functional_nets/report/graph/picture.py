@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from functional_nets.report.graph.labels import givens, label
+from functional_nets.report.graph.labels import Label, givens, label
 from functional_nets.report.graph.layout import Layout
-from functional_nets.report.graph.model import View
+from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.rooms import arranged
 from functional_nets.report.graph.strokes import draw_edge, draw_vertex, escaped
 
 MARGIN = 16.0
-LEGEND = "above an edge: the value; below it the gradient by hand-written rule, by jax.grad, by finite difference"
-LEGEND_DOWN = LEGEND.replace("above an edge", "beside an edge").replace("below it", "under it")
+LEGEND = "Above an edge: the value; below it the gradient by hand-written rule, by jax.grad, by finite difference"
+LEGEND_DOWN = LEGEND.replace("Above an edge", "Beside an edge").replace("below it", "under it")
 
 STYLE = """
 .gg { --paper: #fff; --ink: #1b2733; --faint: #5a6875; --wire: #8593a1; --value: #0a56a8; --slope: #8a3f00;
@@ -23,6 +23,7 @@ STYLE = """
   fill: var(--ink); white-space: pre; }
 .gg .paper { fill: var(--paper); }
 .gg .name { text-anchor: middle; font-size: 13px; font-weight: 600; }
+.gg .layer .name { font-weight: 500; }
 .gg .small { text-anchor: middle; fill: var(--faint); }
 .gg .value { fill: var(--value); font-weight: 600; }
 .gg .slope { fill: var(--slope); }
@@ -67,7 +68,14 @@ def picture(view: View, verdict: Sequence[tuple[str, bool]], title: str, folds: 
         draw_vertex(vertex, placed.vertices[key], uses[key], None if folds is None else folds.get(key, ""))
         for key, vertex in view.vertices.items()
     ]
-    return _framed(parts, placed, [*verdict, (LEGEND_DOWN if down else LEGEND, True)], title, folds is not None)
+    legend = legend_of(LEGEND_DOWN if down else LEGEND, labels)
+    return _framed(parts, placed, [*verdict, (legend, True)], title, folds is not None)
+
+
+def legend_of(text: str, labels: Sequence[Label]) -> str:
+    """Returns the legend, with what a dash means if there is one."""
+    dashes = any("—" in row.numbers for each in labels for row in each.rows)
+    return f"{text} (—: not measured)" if dashes else text
 
 
 def _framed(parts: Sequence[str], placed: Layout, verdict: Sequence[tuple[str, bool]], title: str, page: bool) -> str:

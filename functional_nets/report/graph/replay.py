@@ -13,6 +13,9 @@ from functional_nets.gradcheck.trace import to_float64
 from functional_nets.gradcheck.witnesses import QUICKLY
 from functional_nets.report.graph.units import Place, Unit
 
+APART = QUICKLY | {"xla_disable_hlo_passes": "fusion"}
+"""Hundreds of operations in a row, fused into one, take a minute to compile."""
+
 REFUSALS = (TypeError, ValueError, NotImplementedError)
 """What JAX raises where it has no gradient, as of a while loop."""
 
@@ -37,13 +40,13 @@ def by_jax(
         notes = []
         try:
             # One program: compiling takes longer than running.
-            compiled = jax.jit(lambda nudges, leaves: (inner(nudges), outer(leaves)), compiler_options=QUICKLY)
+            compiled = jax.jit(lambda nudges, leaves: (inner(nudges), outer(leaves)), compiler_options=APART)
             edges, whole = compiled(nudges, leaves)
         except REFUSALS as error:
             notes.append(f"jax.grad refuses the function itself: {_first_line(error)}")
             whole = [None] * len(leaves)
             try:
-                edges = jax.jit(inner, compiler_options=QUICKLY)(nudges)
+                edges = jax.jit(inner, compiler_options=APART)(nudges)
             except REFUSALS as error:
                 notes.append(f"jax.grad refuses the edges, too: {_first_line(error)}")
                 edges = {}

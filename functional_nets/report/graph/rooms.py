@@ -7,12 +7,13 @@ import numpy as np
 
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Box, Layout, Line, layout
-from functional_nets.report.graph.model import Vertex, View
+from functional_nets.report.graph.parts import Vertex, View
 from functional_nets.report.graph.symbols import brief, norm
 
 CHARACTER = 6.7  # Pixels: the width of a letter of a monospaced font of 11.
 ROW = 14.0
 LONGEST = 22  # Letters in a line on a box.
+LINES = 4
 WIDEST = 1100.0  # Pixels: a wider graph runs down, not to the right.
 
 
@@ -38,19 +39,22 @@ def arranged(view: View, labels: Sequence[Label]) -> tuple[Layout, bool]:
 
 
 def wrapped(text: str) -> list[str]:
-    """Returns a text for a box: one line, or two of which the second may end in an ellipsis."""
-    if len(text) <= LONGEST:
-        return [text]
-    cut = max((text.rfind(each, 0, LONGEST) + 1 for each in " ([,._=+"), default=0)
-    cut = cut if cut > LONGEST // 3 else LONGEST
-    rest = text[cut:].strip()
-    return [text[:cut], rest if len(rest) <= LONGEST else rest[: LONGEST - 1].rstrip() + "…"]
+    """Returns a text for a box, in as few lines as it takes; the last may end in an ellipsis."""
+    found: list[str] = []
+    while len(text) > LONGEST and len(found) < LINES - 1:
+        cut = text.rfind(" ", 0, LONGEST + 1)
+        cut = cut if cut > LONGEST // 3 else max(text.rfind(each, 0, LONGEST) + 1 for each in "([,._=+")
+        cut = cut if cut > LONGEST // 3 else LONGEST
+        found.append(text[:cut].strip())
+        text = text[cut:].strip()
+    return [*found, text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"]
 
 
 def room(label: Label) -> Box:
     """Returns the room of a label: its value above the edge, everything else below."""
     longest = max(map(len, [label.value, label.note, *label.lines]))
-    return Box((longest + 2) * CHARACTER, ROW + 4, (len(label.lines) + bool(label.note)) * ROW + 5)
+    sign = 2 if any(row.wrong for row in label.rows) else 0
+    return Box((longest + 2 + sign) * CHARACTER, ROW + 4, (len(label.lines) + bool(label.note)) * ROW + 5)
 
 
 def under(vertex: Vertex, uses: int) -> list[tuple[str, bool]]:

@@ -9,8 +9,9 @@ from functional_nets.equations import Location
 from functional_nets.gradcheck.cells import shown_file
 from functional_nets.report.graph.labels import Label
 from functional_nets.report.graph.layout import Layout
-from functional_nets.report.graph.model import Edge, Vertex, View
+from functional_nets.report.graph.parts import Edge, Vertex, View
 from functional_nets.report.graph.rooms import ROW, box, half_height, room, under, wrapped
+from functional_nets.report.graph.symbols import printable
 
 Point = tuple[float, float]
 
@@ -22,7 +23,7 @@ def place(where: Location | None) -> str:
 
 def escaped(text: str) -> str:
     """Returns text for XML, without the characters that XML cannot hold."""
-    return html.escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text))
+    return html.escape(printable(text))
 
 
 def draw_edge(
@@ -112,7 +113,8 @@ def draw_vertex(vertex: Vertex, at: Point, uses: int, fold: str | None) -> str:
     tip = " ".join(filter(None, (vertex.label, place(vertex.where))))
     state = vertex.kind + (" marked" if vertex.marked else "") + ("" if vertex.ok else " bad")
     said = f"{tip}: {'unfold' if vertex.kind == 'layer' else 'fold its layer'}"
-    acts = f' tabindex="0" role="button" data-fold="{fold}" aria-label="{escaped(said)}"' if fold else ""
+    opens = ' aria-expanded="false"' if vertex.kind == "layer" else ""
+    acts = f' tabindex="0" role="button"{opens} data-fold="{fold}" aria-label="{escaped(said)}"' if fold else ""
     name = "" if fold is None else f' data-key="{vertex.key}" data-name="{escaped(tip)}"'
     lines = [(line, "name") for line in wrapped(vertex.label)]
     if vertex.kind == "layer":

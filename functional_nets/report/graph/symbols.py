@@ -59,6 +59,11 @@ def brief(value: Any, digits: int = 5) -> str:
     return f"{number:.{digits}g}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
 
 
+def printable(text: str) -> str:
+    """Returns a name in one line, without characters that are not to be seen."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def exact(value: Any) -> str:
     """Returns a scalar with all its digits; an array as its shape."""
     if np.shape(value):

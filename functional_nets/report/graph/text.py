@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nets.report.graph.labels import gradients, worst
-from functional_nets.report.graph.model import Edge, Vertex, View
+from functional_nets.report.graph.parts import Edge, Vertex, View
 from functional_nets.report.graph.symbols import brief, exact, norm, shape
 
 ROWS = 4  # Between two leaves: a value, the edge, a gradient, and an empty row.

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from functional_nets.gradcheck.cells import shown_file
-from functional_nets.report.graph.model import Edge, Model
+from functional_nets.report.graph.model import Model
+from functional_nets.report.graph.parts import Edge
 from functional_nets.report.graph.strokes import place
-from functional_nets.report.graph.symbols import brief
+from functional_nets.report.graph.symbols import brief, printable
 
 ODD = {
     ("jax.grad",): "jax.grad contradicts the rule and the finite difference",
@@ -110,7 +111,7 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
         return []
     if report.ok:
         return [Sentence("✓ your gradient is right", True)]
-    wrong = [leaf.path for leaf in report.leaves if not leaf.ok]
+    wrong = [printable(leaf.path) for leaf in report.leaves if not leaf.ok]
     found = [
         Sentence(f"✗ your gradient is wrong in {', '.join(wrong)}" if wrong else "✗ your gradient is wrong", False)
     ]
