@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from functional_nets.report.confusion import Answers, confusion_section
 from functional_nets.report.document import Section
-from functional_nets.report.pictures import Sheet, data_uri, png, sheet, signed_colours, signed_scale
+from functional_nets.report.pictures import COLOURS, Sheet, data_uri, png, sheet, signed_colours, signed_scale
+from functional_nets.report.plate import Scale, plate
 
 WORST = 24
 SHOWN_UNITS = 96
@@ -42,7 +43,15 @@ def mistakes_section(answers: Answers) -> Section | None:
         "cost most: the network gives the least probability to what they are (✓).</p>"
         f'<ol class="mistakes" style="{tiles.style()}">{items}</ol>'
     )
-    return Section("Worst mistakes", body, {"mistakes.png": png(sheet(answers.images[worst, :, :, 0]), enlarged=4)})
+    names = answers.class_names
+    labels = [
+        f"is {names[answers.labels[number]]}\ntaken for {names[predicted[number]]}\nat "
+        f"{_percent(probabilities[number, predicted[number]])}"
+        for number in worst
+    ]
+    title = f"The {len(worst)} worst of {len(wrong):,} mistakes in {len(answers.labels):,} test images"
+    alone = plate(title, answers.images[worst, :, :, 0], labels, columns=8, side=168)
+    return Section("Worst mistakes", body, {"mistakes.png": alone})
 
 
 def _bars(answers: Answers, probabilities: Float[np.ndarray, " classes"], label: int) -> str:
@@ -78,8 +87,9 @@ def weights_section(params: Any) -> Section | None:
     strongest = np.argsort(-np.square(images).sum(axis=(1, 2)), kind="stable")[:SHOWN_UNITS]
     limit = float(np.quantile(np.abs(images[strongest]), 0.998))
     enlarged = max(1, 28 // images.shape[1])
-    large = images[strongest].repeat(enlarged, 1).repeat(enlarged, 2)
-    content = png(sheet(signed_colours(large, limit), columns=min(12, len(large)), gap=2))
+    coloured = signed_colours(images[strongest], limit)
+    large = coloured.repeat(enlarged, 1).repeat(enlarged, 2)
+    content = png(sheet(large, columns=min(12, len(large)), gap=2))
     which = f"the {len(strongest)} units with the largest weights" if len(images) > len(strongest) else "all units"
     size = f"{images.shape[1]} × {images.shape[2]}"
     what = f"Weights of {which} of the first layer, {size} each, the largest first"
@@ -89,4 +99,8 @@ def weights_section(params: Any) -> Section | None:
         f'<img class="pixels" src="{data_uri(content)}" alt="{what}">'
         f"<figcaption>{signed_scale(limit)}</figcaption></figure>"
     )
-    return Section("First-layer weights", body, {"weights.png": content})
+    alone = plate(
+        "First-layer weights", coloured, columns=12, side=112, scale=Scale(f"−{limit:.3g}", f"+{limit:.3g}", COLOURS),
+        note=f"{what}.",
+    )  # fmt: skip
+    return Section("First-layer weights", body, {"weights.png": alone})

@@ -219,9 +219,12 @@ function newFigure() {
   return figure;
 }
 
-function units(values) {  // In rows; what is left of the last row stays dark.
-  const width = values.length <= 64 ? Math.ceil(values.length / 2) : 32;
-  const height = Math.ceil(values.length / width);
+function units(values) {  // In whole rows, if their number allows it, two to four times as many across as down.
+  const usual = Math.max(1, Math.round(Math.sqrt(values.length / 2)));
+  let height = usual;
+  while (values.length % height && values.length <= 4 * height * height) height--;
+  if (values.length % height || values.length > 4 * height * height) height = usual;
+  const width = Math.ceil(values.length / height);
   return [[...values, ...Array(width * height - values.length).fill(0)], width, height];
 }
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 COLUMNS = 16
 """Images of a sheet's row."""
 # From dark blue by grey to yellow, as the map "cividis": lightness rises all the way and reads without colours.
-LOW, MIDDLE, HIGH = (0, 34, 78), (125, 124, 120), (255, 234, 70)
+LOW, MIDDLE, HIGH = COLOURS = (0, 34, 78), (125, 124, 120), (255, 234, 70)
 
 
 def png(pixels: UInt8[np.ndarray, "height width ..."], *, enlarged: int = 1) -> bytes:

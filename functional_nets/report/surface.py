@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from functional_nets.report.chart import Line, line_chart, standalone
 from functional_nets.report.document import Section, figure, table
-from functional_nets.report.pictures import COLUMNS, HIGH, LOW, data_uri, png, sheet
+from functional_nets.report.pictures import HIGH, LOW, data_uri, png
+from functional_nets.report.plate import Scale, plate
 
 SIDE = 96
 """Pixels of a surface's edge."""
@@ -62,8 +63,12 @@ def surface_section(
         f"<div>{table('Outputs after the last step', ('input', 'wanted', 'output', 'answer'), rows)}"
         f"{figure(chart)}</div></div>"
     )
-    strip = sheet(np.stack(pictures), columns=min(COLUMNS // 2, len(pictures)), gap=2)
-    return Section("Decision surface", body, {"surface.png": png(strip, enlarged=2), "outputs.svg": standalone(chart)})
+    alone = plate(
+        "The decision surface through training", pictures, [f"step {step:,}" for step in steps],
+        columns=8, side=2 * SIDE, scale=Scale("output 0", "1", (LOW, HIGH)),
+        note=f"Across the first input, up the second, each from −{BORDER} to {1 + BORDER}; the dark line is at ½.",
+    )  # fmt: skip
+    return Section("Decision surface", body, {"surface.png": alone, "outputs.svg": standalone(chart)})
 
 
 def _grid() -> Float[np.ndarray, "pixels 2"]:

@@ -38,12 +38,12 @@ def digits(tmp_path_factory):
 def run_of(name, out):
     """A run of each experiment, as short as it can be."""
     if name == "xor":
-        return xor.run(xor.Config(steps=1000, out=out)).folder
+        return xor.run(xor.Config(steps=2000, out=out)).folder
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", lambda *_, **__: images(200, 50))
         patch.setattr(fashion_mnist, "mlp", lambda _, **options: mlp((784, 12, 10), **options))  # Sooner compiled.
         module = {"fashion_mnist": fashion_mnist, "lenet": lenet}[name]
-        return module.run(module.Config(epochs=1, out=out, gradient_check=False)).folder
+        return module.run(module.Config(epochs=2, out=out, gradient_check=False)).folder
 
 
 def accessible(page):
@@ -81,13 +81,13 @@ def test_a_report_works_on_a_desk_and_on_a_phone(browser, name, tmp_path, reques
 def slides(page):
     """The slider shows one step's surface after the other."""
     shown = "[...document.querySelectorAll('.frame')].filter(each => each.offsetParent).map(each => each.dataset.step)"
-    assert page.evaluate(shown) == ["1,000"]
+    assert page.evaluate(shown) == ["2,000"]
     page.evaluate("document.querySelector('.surface input').focus()")
     page.press("Home")
     assert page.evaluate(shown) == ["0"]
     page.press("ArrowRight")
-    assert page.evaluate(shown) == ["20"]
-    assert page.evaluate("document.querySelector('.surface output').textContent") == "20"
+    assert page.evaluate(shown) == ["40"]
+    assert page.evaluate("document.querySelector('.surface output').textContent") == "40"
     assert page.evaluate("document.querySelector('.surface img').naturalWidth") == 96
 
 
@@ -168,6 +168,8 @@ def test_keys_draw_and_the_gradient_comes_on_a_click_and_follows_the_label(brows
         page.press(key, text=" " if key == " " else None)
     page.wait(f"{SAYS}.startsWith('1, ')")
     assert "units active" in page.evaluate("document.querySelector('#hidden canvas').ariaLabel")
+    shape = "(({width, height}) => [width, height])(document.querySelector('#hidden canvas'))"
+    assert page.evaluate(shape) == [10, 5]  # Of the 50 units, in whole rows.
     slope = "document.getElementById('slope')"
     assert not page.evaluate(f"{slope}.checkVisibility()")
     page.evaluate("document.getElementById('gradient').click()")

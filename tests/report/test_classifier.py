@@ -1,10 +1,12 @@
 """What a report shows of a classifier: its confusion matrix, worst mistakes and first weights."""
 
 import collections
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from functional_nets.report.classifier import classifier_sections, mistakes_section, weights_section
 from functional_nets.report.confusion import Answers, confusion_section
@@ -80,5 +82,7 @@ def test_weights_are_shown_unit_by_unit_the_largest_first_brighter_for_more():
 
 def test_kernels_of_a_convolution_are_shown_and_weights_of_no_image_are_not():
     kernels = np.random.RandomState(0).randn(3, 3, 1, 6)
-    assert "3 × 3 each" in weights_section({"conv1": {"w": kernels}}).body
+    section = weights_section({"conv1": {"w": kernels}})
+    assert "3 × 3 each" in section.body
+    assert Image.open(io.BytesIO(section.pictures["weights.png"])).width > 500  # Large enough to stand alone.
     assert weights_section({"hidden": {"w": np.zeros((2, 2))}}) is None
