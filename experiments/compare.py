@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments._command import OptionError, argument, main, option
+from experiments._command import DISPLAY, OptionError, argument, main, option
 from experiments._runs import Run, read_run
 from functional_nets.report.comparison import Compared, Row, comparison_page, differences, results
 
-NOT_COMPARED = ("out", "overwrite", "resume")
+NOT_COMPARED = ("out", "overwrite", "resume", "population", *DISPLAY)
 
 
 @dataclass(frozen=True)

@@ -55,17 +55,29 @@ def differences(runs: Sequence[Compared]) -> list[Row]:
 
 
 def results(runs: Sequence[Compared]) -> list[Row]:
-    """Returns the results of all runs; a run that has not ended has the scores of its last row."""
+    """Returns the results of all runs; a run that has not ended has the scores of its last row.
+
+    None is best where runs of different experiments stand beside each other.
+    """
     found = []
+    one_experiment = len({run.config.get("experiment") for run in runs}) == 1
     for key, (name, form, better) in RESULTS.items():
         values = [_value(run, key) for run in runs]
         known = [value for value in values if value is not None]
         if known:
-            best = better(known) if better and len(set(known)) > 1 else None
+            best = better(known) if better and one_experiment and len(set(known)) > 1 else None
             shown = ["—" if value is None else form.format(value) for value in values]
-            found.append(Row(name, shown, [value is not None and value == best for value in values]))
+            found.append(Row(_asked(name, runs), shown, [value is not None and value == best for value in values]))
     same = [str(run.result.get("params_sha256", "—"))[:12] for run in runs]
     return [*found, Row("parameters' hash", same, [False] * len(runs))]
+
+
+def _asked(name: str, runs: Sequence[Compared]) -> str:
+    """The name of a measure: that of a test, unless all networks are asked about what they were trained on."""
+    if not all(run.result.get("seen") for run in runs):
+        return name
+    words = name.lower().removeprefix("test ")
+    return words.capitalize() if name[:1].isupper() else words
 
 
 def _value(run: Compared, key: str) -> Any:
@@ -79,12 +91,13 @@ def _value(run: Compared, key: str) -> Any:
 def comparison_page(runs: Sequence[Compared]) -> str:
     """Returns the page that compares runs: one file that needs no other."""
     names = [run.name for run in runs]
-    unlike = differences(runs)
+    unlike, found = differences(runs), results(runs)
+    marked = "<p>The best of each row is marked with ★.</p>" if any(True in row.best for row in found) else ""
     body = _table("Options that differ", ["option", *names], unlike) if unlike else "<p>All options are the same.</p>"
     sections = [
         Section(
             "Results",
-            "<p>The best of each row is marked with ★.</p>" + _table("Results", ["result", *names], results(runs)),
+            marked + _table("Results", ["result", *names], found),
         ),
         Section("Options", body),
         Section("Curves", f'<div class="charts">{"".join(map(figure, _charts(runs)))}</div>'),
@@ -110,7 +123,9 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
 def _charts(runs: Sequence[Compared]) -> list[str]:
     """Each measure by steps, and the accuracy by the time that training took."""
     by_step = [
-        line_chart(title, [_line(run, key, factor) for run in runs], x_label="steps", y_label=label, **more)
+        line_chart(
+            _asked(title, runs), [_line(run, key, factor) for run in runs], x_label="steps", y_label=label, **more
+        )
         for title, key, factor, label, more in (
             ("Test accuracy", "test_accuracy", 100, "right answers, %", {"most": 100.0}),
             ("Test loss", "test_loss", 1, "loss, nats", {}),
@@ -120,7 +135,9 @@ def _charts(runs: Sequence[Compared]) -> list[str]:
     timed = [Line(line.name, _seconds(run), line.y) for run in runs for line in [_line(run, "test_accuracy", 100)]]
     return [
         *by_step,
-        line_chart("Test accuracy by time", timed, x_label="training, s", y_label="right answers, %", most=100.0),
+        line_chart(
+            _asked("Test accuracy by time", runs), timed, x_label="training, s", y_label="right answers, %", most=100.0
+        ),
     ]
 
 

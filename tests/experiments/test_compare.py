@@ -1,10 +1,11 @@
 """Runs compared: in the terminal, on a page, and what cannot be compared."""
 
 import json
+import re
 
 import pytest
 
-from functional_nets.report.comparison import Compared, differences, results
+from functional_nets.report.comparison import Compared, comparison_page, differences, results
 from tests.report.reading import read
 
 ROW = {"epoch": 1, "step": 4, "train_loss": 0.5, "test_loss": 0.4, "test_accuracy": 0.9, "seconds": 0.25}
@@ -21,7 +22,9 @@ def runs(tmp_path):
                   "compile_seconds": 1.0, "total_seconds": 2.0, "params_sha256": name * 20}  # fmt: skip
         options = {key: value for key, value in changes.items() if key not in result}
         (folder / "config.json").write_text(json.dumps({"experiment": experiment, "hidden": 50, **options}))
-        (folder / "metrics.jsonl").write_text(json.dumps({**ROW, **changes}) + "\n")
+        (folder / "metrics.jsonl").write_text(
+            json.dumps(ROW | {key: value for key, value in changes.items() if key in ROW}) + "\n"
+        )
         if ended:
             (folder / "result.json").write_text(json.dumps(result | changes))
         return folder
@@ -64,6 +67,20 @@ def test_a_run_that_has_not_ended_has_the_scores_of_its_last_row():
 def test_options_of_which_only_some_runs_know_are_differences():
     found = differences([Compared("a", {"x": 1, "same": 2}, [], {}), Compared("b", {"same": 2}, [], {})])
     assert [(row.name, row.values) for row in found] == [("x", ["1", "—"])]
+
+
+def test_runs_of_different_experiments_have_no_best_and_what_was_only_shown_is_no_difference(command, runs, tmp_path):
+    ended = command("compare", runs("a", quiet=True), runs("b", experiment="lenet", test_accuracy=0.8, json=True))
+    assert ended.status == 0, ended.err
+    assert "★" not in ended.out + (tmp_path / "working folder" / "runs" / "compare.html").read_text(encoding="utf-8")
+    names = [line.split("│")[0].strip() for line in ended.out.splitlines()]
+    assert "experiment" in names
+    assert not {"quiet", "json", "population"} & set(names)
+
+
+def test_the_scores_of_examples_that_were_trained_on_are_not_called_those_of_a_test():
+    runs = [Compared(name, {}, [{**ROW, "step": step} for step in (4, 8)], {"seen": True}) for name in "ab"]
+    assert not re.search(r"\btest\b", read(comparison_page(runs)).text, re.IGNORECASE)
 
 
 def test_runs_of_one_name_are_told_apart(command, runs, tmp_path):
