@@ -50,7 +50,7 @@ def mistakes_section(answers: Answers) -> Section | None:
         for number in worst
     ]
     title = f"The {len(worst)} worst of {len(wrong):,} mistakes in {len(answers.labels):,} test images"
-    alone = plate(title, answers.images[worst, :, :, 0], labels, columns=8, side=168)
+    alone = plate(title, list(answers.images[worst, :, :, 0]), labels, columns=8, side=168)
     return Section("Worst mistakes", body, {"mistakes.png": alone})
 
 
@@ -100,7 +100,7 @@ def weights_section(params: Any) -> Section | None:
         f"<figcaption>{signed_scale(limit)}</figcaption></figure>"
     )
     alone = plate(
-        "First-layer weights", coloured, columns=12, side=112, scale=Scale(f"−{limit:.3g}", f"+{limit:.3g}", COLOURS),
-        note=f"{what}.",
+        "First-layer weights", list(coloured), columns=12, side=112, note=f"{what}.",
+        scale=Scale(f"−{limit:.3g}", f"+{limit:.3g}", COLOURS),
     )  # fmt: skip
     return Section("First-layer weights", body, {"weights.png": alone})
