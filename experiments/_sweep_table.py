@@ -75,8 +75,9 @@ def _row(row: Any, values: dict[int, Any], path: Path) -> Tried:
         tried = Tried(**row)
         scores = (tried.test_accuracy, tried.test_loss, tried.train_loss)
         diverged = type(tried.diverged_at) is int and tried.diverged_at > 0 and scores == (None, None, None)
+        stopped = tried.stopped_at is None or (type(tried.stopped_at) is int and tried.stopped_at > 0)
         measured = tried.diverged_at is None and all(map(_is_number, scores)) and 0 <= (tried.test_accuracy or 0) <= 1
-        if type(tried.trial) is int and values.get(tried.trial) == tried.options and (diverged or measured):
+        if type(tried.trial) is int and values.get(tried.trial) == tried.options and stopped and (diverged or measured):
             return tried
     raise DataError(f"Expected a trial of this sweep, found {bounded.shown(row)} in {path}; {_RESTORE}.")
 

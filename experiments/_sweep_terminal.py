@@ -1,5 +1,6 @@
-"""What a sweep shows in the terminal: a live bar for each program, a line after it, the best trials at the end."""
+"""What a sweep shows in the terminal: a live bar, a line for what has ended, the best trials at the end."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,17 +16,19 @@ SHOWN = 10
 
 
 class SweepProgress:
-    """A context in which a sweep reports its programs.
+    """A context in which a sweep reports what its engine does: the engine's `Watch`.
 
     Args:
         title: What is searched.
-        programs: How many there are to run.
+        trials: How many there are to be.
+        done: How many had ended before.
         notice: What must not be missed about the data.
+        enter: Is given what has ended; returns the seconds that it took.
     """
 
-    def __init__(self, title: str, programs: int, notice: str | None):
+    def __init__(self, title: str, trials: int, done: int, notice: str | None, enter: Callable[[list[Tried]], float]):
         self._console = Console(highlight=False, soft_wrap=True)
-        self._programs, self._number = programs, 0
+        self._trials, self._done, self._enter = trials, done, enter
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -49,22 +52,24 @@ class SweepProgress:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
-    def begin(self, networks: int, steps: int) -> None:
-        """Shows that the next program compiles, with so many networks to train for so many steps."""
-        self._number += 1
-        name = f"program {self._number} of {self._programs}, {networks} networks, steps"
-        self._bar.reset(self._task, description=name, total=steps, visible=True)
+    def begin(self, what: str, total: int) -> None:
+        """Shows what is run now, of which so many steps or trials are to be done."""
+        self._bar.reset(self._task, description=what, total=total, visible=True)
 
-    def steps(self, done: int) -> None:
-        """Shows how many steps the program has taken."""
+    def count(self, done: int) -> None:
+        """Shows how many of them are done."""
         self._bar.update(self._task, completed=done)
 
-    def end(self, tried: list[Tried], seconds: float) -> None:
-        """Shows what the program has found."""
-        best = ranked(tried)[0].test_accuracy
-        found = "all diverged" if best is None else f"best test accuracy {best:7.2%}"
-        count = f"{len(tried):>3} network{'s' if len(tried) > 1 else ' '}"
-        self._console.print(f"program {self._number:>3} of {self._programs}  {count}  {found}  {seconds:.1f} s")
+    def ended(self, tried: list[Tried]) -> None:
+        """Enters what has been found into the table, and shows the best of it."""
+        seconds = self._enter(tried)
+        self._done += len(tried)
+        best = ranked(tried)[0]
+        found = "diverged" if best.test_accuracy is None else f"test accuracy {best.test_accuracy:7.2%}"
+        if best.stopped_at is not None:
+            found += f", stopped at step {best.stopped_at:,}"
+        which = f"trial {best.trial}" if len(tried) == 1 else f"the best of {len(tried)}, trial {best.trial}"
+        self._console.print(f"{self._done:>4} of {self._trials} trials  {which}: {found}  {seconds:.1f} s")
 
 
 def show(sweep: Sweep, folder: Path) -> None:
@@ -78,8 +83,11 @@ def show(sweep: Sweep, folder: Path) -> None:
         table.add_row(*map(Text, cells(each)), style="bold" if rank == 0 and sweep.command else "")
     console.print(table)
     diverged = sum(each.test_accuracy is None for each in order)
+    stopped = sum(each.stopped_at is not None for each in order)
     lines = [
-        f"{len(order):,} trials, of which {diverged:,} diverged; {sweep.seconds:.1f} s with compiling",
+        f"{len(order):,} trials, of which {diverged:,} diverged"
+        + (f" and {stopped:,} were stopped early" if stopped else "")
+        + f"; {sweep.seconds:.1f} s with compiling",
         f"the best again: {sweep.command}" if sweep.command else "none ended with finite numbers: take smaller rates",
         f"written: {folder}/report.html and table.json",
     ]

@@ -1,4 +1,4 @@
-"""The trials of a sweep: what each is to train, which share a program, and how that program is run."""
+"""The trials of a sweep: what each is to train, on which data, and how it is measured."""
 
 import dataclasses
 import importlib
@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from experiments._command import OptionError, parse
 from experiments._options import TrainingConfig
 from experiments._space import Values
 from functional_nets import data, training
 from functional_nets.nn import binary_cross_entropy_loss, classification_loss
-from functional_nets.report.sweep import Tried
 
 
 class Trial(NamedTuple):
@@ -100,17 +97,6 @@ def _word(config_class: type, name: str, text: str) -> list[str]:
     return [flag.replace("--", "--no-", 1) if default else flag]
 
 
-def programs(trials: Sequence[Trial], at_once: int) -> list[list[Trial]]:
-    """Returns the trials by the programs that train them, at most `at_once` in each.
-
-    Those of a program differ in their learning rates alone: the same shapes, the same batches in the same order.
-    """
-    groups: dict[TrainingConfig, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(dataclasses.replace(trial.config, learning_rate=1.0), []).append(trial)
-    return [group[first : first + at_once] for group in groups.values() for first in range(0, len(group), at_once)]
-
-
 def load_problem(name: str, source: str, data_dir: Path | None) -> Problem:
     """Returns an experiment with its data."""
     module = importlib.import_module(f"experiments.{name}")
@@ -154,47 +140,3 @@ def check_batch_sizes(trials: Sequence[Trial], examples: int) -> None:
             f"Expected batch_size of at most {examples}, as many as there are examples, found {largest}: "
             "give smaller ones."
         )
-
-
-def train_together(problem: Problem, trials: Sequence[Trial], on_steps: Callable[[int], None]) -> list[Tried]:
-    """Returns what the trials of one program find, each what its experiment finds with the same options.
-
-    Args:
-        problem: The experiment.
-        trials: As `programs` returns them.
-        on_steps: Is given the number of steps taken so far, now and then.
-    """
-    config = trials[0].config
-    task = problem.task(config)
-    rates = jnp.asarray([trial.config.learning_rate for trial in trials], jnp.float32)
-    result = training.fit_population(
-        task.loss_fn,
-        jax.tree.map(lambda leaf: np.stack([leaf] * len(trials)), task.params),
-        problem.examples,
-        lambda learning_rate: training.make_optimizer(config.optimizer, learning_rate),
-        batch_size=config.batch_size,
-        key=jax.random.key(config.seed or 0),
-        shuffle=task.shuffle,
-        hyperparameters={"learning_rate": rates},
-        epochs_per_program=task.epochs_per_report if "steps" in config.length else 1,
-        every_step=True,
-        on_program=on_steps,
-        epochs=config.length.get("epochs"),
-        steps=config.length.get("steps"),
-    )
-    per_report = task.epochs_per_report * -(-len(problem.examples[0]) // config.batch_size)
-    params = jax.device_get(result.params)
-    since = (result.losses.shape[1] - 1) // per_report * per_report
-    return [
-        _tried(trial, task, jax.tree.map(lambda leaf, at=at: leaf[at], params), result.losses[at], since)
-        for at, trial in enumerate(trials)
-    ]
-
-
-def _tried(trial: Trial, task: Task, params: Any, losses: np.ndarray, since: int) -> Tried:
-    """What a trial has found; one that the experiment alone would have stopped counts as diverged."""
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size or not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-        return Tried(trial.number, trial.values, diverged_at=int(bad[0]) + 1 if bad.size else len(losses))
-    accuracy, loss = task.evaluate(params)
-    return Tried(trial.number, trial.values, float(accuracy), float(loss), float(losses[since:].mean()))

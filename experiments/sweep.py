@@ -5,8 +5,14 @@ trains 64 networks and says which is the best, and the command that repeats it. 
 shell. A dimension is NAME=log(LOW,HIGH), NAME=uniform(LOW,HIGH) or NAME=V1,V2,…; NAME is an option of the experiment.
 Lists alone whose combinations are at most --trials are tried one and all; otherwise each trial is drawn.
 
-Networks that differ in their learning rates alone share a program; each other option makes one of its own. Each
-network is the one that the experiment trains with these options, up to the order of float additions.
+With --engine vmap, networks that differ in their learning rates alone share a program; each other option makes one of
+its own. Each network is the one that the experiment trains with these options, up to the order of float additions.
+
+With --engine ray (extra `ray`), Ray Tune runs the trials, one a core, on this machine or on the cluster at
+--ray-address; there, each machine needs this package, the data and, to go on with trials that have begun, the folder
+--out under the same path. Each network is the one that the experiment trains, bit for bit on a machine with as many
+cores; with --strict on any number of them. --scheduler asha stops trials that do worse than half of those that have
+come as far; without it both engines find the same table.
 """
 
 import dataclasses
@@ -14,32 +20,30 @@ import importlib
 import time
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments._command import OptionError, command_line, main, option
+from experiments._engine import Engine, Work
 from experiments._folder import RunFolder
 from experiments._options import FREE
+from experiments._ray_engine import LOCAL, RayEngine
 from experiments._runs import TRAININGS
 from experiments._space import Choices, Interval, Space, draw_trials, parse_space
 from experiments._sweep_table import Table, read_table
 from experiments._sweep_terminal import SweepProgress, show
-from experiments._trials import (
-    Problem,
-    Trial,
-    check_batch_sizes,
-    load_problem,
-    make_trials,
-    programs,
-    train_together,
-)
+from experiments._trials import Problem, Trial, check_batch_sizes, load_problem, make_trials
+from experiments._vmap_engine import VmapEngine
 from functional_nets import data, training
 from functional_nets.report.parallel import Dimension
-from functional_nets.report.sweep import Sweep, ranked, sweep_page
+from functional_nets.report.sweep import Sweep, Tried, ranked, sweep_page
 
-ENGINES = ("vmap",)
+ENGINES = ("vmap", "ray")
+SCHEDULERS = ("none", "asha")
+RAY_ONLY = {"ray_address": LOCAL, "scheduler": "none", "gpus_per_trial": 0}
+"""Options that the engine vmap does not know, and what they are by default."""
 NOT_SEARCHED = FREE - {"epochs", "steps"} | {"source", "on_nonfinite", "max_skipped"}
 """Options that say where and how a run is made, not what is trained."""
 
@@ -54,13 +58,17 @@ class Config:
     epochs: int | None = option(None, "passes over the data of each trial (default: the experiment's)")
     steps: int | None = option(None, "steps of each trial, where the experiment counts steps (default: its own)")
     sweep_seed: int = option(0, "what the trials are drawn from; the seed of their weights is the option seed")
-    engine: str = option("vmap", "what runs the trials: vmap trains many in one program, in this process", ENGINES)
-    at_once: int = option(64, "networks in one program, at most; fewer take less memory")
+    engine: str = option("vmap", "what runs the trials: one program for many, in this process, or Ray Tune", ENGINES)
+    at_once: int = option(64, "networks in one program, or trials that Ray runs at the same time, at most")
+    ray_address: str = option(LOCAL, "HOST:PORT of a Ray cluster; local starts one on this machine for the sweep")
+    scheduler: str = option("none", "what ends trials early, with --engine ray; none trains all to the end", SCHEDULERS)
+    gpus_per_trial: int = option(0, "GPUs of each trial, with --engine ray; without any it runs on a CPU core")
+    strict: bool = option(False, "each trial on one thread, so that the bits do not depend on how many cores there are")
     source: str = option("auto", "where the data come from; auto takes the first that is there", data.SOURCES)
     data_dir: Path | None = option(None, "folder of the data, instead of the source's usual ones")
     out: Path | None = option(None, "folder that the sweep writes (default: runs/sweep/ and the time)")
     overwrite: bool = option(False, "replace the sweep that --out holds")
-    resume: bool = option(False, "go on with the interrupted sweep in --out, after its last whole program")
+    resume: bool = option(False, "go on with the interrupted sweep in --out, by either engine")
 
     def check(self) -> None:
         """Raises OptionError for the first value that cannot be used."""
@@ -70,6 +78,12 @@ class Config:
             if (value := getattr(self, name)) < least:
                 flag = "--" + name.replace("_", "-")
                 raise OptionError(f"Expected {flag} of at least {least}, found {value}: give a greater one.")
+        if self.gpus_per_trial < 0:
+            raise OptionError(f"Expected --gpus-per-trial of at least 0, found {self.gpus_per_trial}: 1 is usual.")
+        for name, default in RAY_ONLY.items():
+            if self.engine != "ray" and (value := getattr(self, name)) != default:
+                flag = "--" + name.replace("_", "-")
+                raise OptionError(f"Expected --engine ray with {flag} {value}, found {self.engine}: say --engine ray.")
         if self.resume and self.out is None:
             raise OptionError("Expected --out with --resume, found none: name the folder of the sweep.")
         if self.resume and self.overwrite:
@@ -82,23 +96,32 @@ def run(config: Config) -> Table:
     space = parse_space(config.space, _kinds(config.experiment))
     drawn = draw_trials(space, config.trials, config.sweep_seed)
     trials = make_trials(config.experiment, drawn, _common_words(config, space))
-    training.check_arithmetic()
-    problem = load_problem(config.experiment, config.source, config.data_dir)
-    check_batch_sizes(trials, len(problem.examples[0]))
-    with RunFolder.choose("sweep", config.out, resume=config.resume, overwrite=config.overwrite) as folder:
+    with (
+        _engine(config) as engine,
+        RunFolder.choose("sweep", config.out, resume=config.resume, overwrite=config.overwrite) as folder,
+    ):
+        training.check_arithmetic()  # Not before Ray has begun: it forks, and JAX's threads would not follow.
+        problem = load_problem(config.experiment, config.source, config.data_dir)
+        check_batch_sizes(trials, len(problem.examples[0]))
         contract = _contract(config, problem)
         table = read_table(folder.path, contract, trials) if config.resume else Table(contract, 0.0, [])
         folder.begin({**dataclasses.asdict(config), "experiment": "sweep", "swept": config.experiment})
-        table = _train(config, problem, trials, table, folder)
+        table = _train(config, engine, problem, trials, table, folder)
         dimensions = [_dimension(name, each) for name, each in space.items()]
-        count = len(programs(trials, config.at_once))
         command = _best_command(config.experiment, trials, table)
+        manner = engine.manner(trials)
         sweep = Sweep(
-            config.experiment, dimensions, table.tried, len(trials), count, table.seconds, command, problem.notice
+            config.experiment, dimensions, table.tried, len(trials), manner, table.seconds, command, problem.notice
         )
         folder.write("report.html", sweep_page(sweep))
         show(sweep, folder.path)
     return table
+
+
+def _engine(config: Config) -> Engine:
+    if config.engine == "vmap":
+        return VmapEngine(config.at_once)
+    return RayEngine(config.ray_address, config.scheduler, config.gpus_per_trial, config.at_once)
 
 
 def _kinds(experiment: str) -> dict[str, type]:
@@ -120,37 +143,55 @@ def _common_words(config: Config, space: Space) -> list[str]:
         if name in space and getattr(config, name) is not None:
             raise OptionError(f"Expected {name} in --space or as --{name}, found both: choose one.")
     given = {"epochs": config.epochs, "steps": config.steps, "source": config.source, "data-dir": config.data_dir}
-    return [f"--{name}={value}" for name, value in given.items() if value is not None]
+    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    return [*words, "--strict"] if config.strict else words
 
 
 def _contract(config: Config, problem: Problem) -> dict[str, Any]:
-    names = ("experiment", "space", "trials", "sweep_seed", "epochs", "steps")
+    names = ("experiment", "space", "trials", "sweep_seed", "epochs", "steps", "scheduler", "strict")
     options = {name: getattr(config, name) for name in names}
     return {**options, "space": list(config.space), "data_sha256": training.tree_sha256(tuple(problem.examples))}
 
 
-def _train(config: Config, problem: Problem, trials: Sequence[Trial], table: Table, folder: RunFolder) -> Table:
-    """Returns the table after the programs that are left; it is written after each of them."""
+def _train(
+    config: Config, engine: Engine, problem: Problem, trials: Sequence[Trial], table: Table, folder: RunFolder
+) -> Table:
+    """Returns the table after the trials that are left; it is written whenever some of them have ended."""
     done = {each.trial for each in table.tried}
-    left = programs([trial for trial in trials if trial.number not in done], config.at_once)
-    table.write(folder, _best_command(config.experiment, trials, table))
-    with SweepProgress(_title(config, len(trials), len(done), len(left)), len(left), problem.notice) as progress:
-        for together in left:
-            progress.begin(len(together), together[0].config.last_step(len(problem.examples[0])))
-            start = time.perf_counter()
-            tried = train_together(problem, together, progress.steps)
-            seconds = time.perf_counter() - start
-            table = Table(table.contract, table.seconds + seconds, [*table.tried, *tried])
-            table.write(folder, _best_command(config.experiment, trials, table))
-            progress.end(tried, seconds)
-    return table
+    left = [trial for trial in trials if trial.number not in done]
+    book = _Book(table, lambda table: table.write(folder, _best_command(config.experiment, trials, table)))
+    title = _title(config.experiment, len(trials), len(left), engine.manner(left))
+    with SweepProgress(title, len(trials), len(done), problem.notice, book.enter) as progress:
+        if left:
+            engine.train(Work(config.experiment, problem, left, folder.checkpoints), progress)
+    return book.table
 
 
-def _title(config: Config, trials: int, done: int, left: int) -> str:
-    program = "1 program" if left == 1 else f"{left} programs"
-    if done:
-        return f"sweep of {config.experiment}: {trials - done:,} of {trials:,} trials are left, in {program}"
-    return f"sweep of {config.experiment}: {trials:,} different trials in {program}"
+class _Book:
+    """The table of a sweep that is under way, on the disk as soon as in memory.
+
+    Attributes:
+        table: What has been found so far.
+    """
+
+    def __init__(self, table: Table, write: Callable[[Table], None]):
+        self.table, self._write = table, write
+        self._since = time.perf_counter()
+        write(table)
+
+    def enter(self, tried: list[Tried]) -> float:
+        """Adds trials that have ended; returns the seconds since those before."""
+        seconds = time.perf_counter() - self._since
+        self._since += seconds
+        self.table = Table(self.table.contract, self.table.seconds + seconds, [*self.table.tried, *tried])
+        self._write(self.table)
+        return seconds
+
+
+def _title(experiment: str, trials: int, left: int, manner: str) -> str:
+    if left < trials:
+        return f"sweep of {experiment}: {left:,} of {trials:,} trials are left, {manner}"
+    return f"sweep of {experiment}: {trials:,} different trials {manner}"
 
 
 def _best_command(experiment: str, trials: Sequence[Trial], table: Table) -> str | None:

@@ -35,11 +35,19 @@ class Dimension(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A trial: its name, its value on each dimension, and its accuracy from 0 to 1, None if it has diverged."""
+    """A trial.
+
+    Attributes:
+        name: What it is called.
+        values: Its value on each dimension.
+        accuracy: From 0 to 1; None if it has diverged.
+        stopped: Whether it was stopped before its end.
+    """
 
     name: str
     values: Sequence[Value]
     accuracy: float | None
+    stopped: bool = False
 
 
 class _Axis(NamedTuple):
@@ -154,7 +162,7 @@ def _line(axes: Sequence[_Axis], heights: Sequence[float], accuracy: _Axis, path
         share = (BOTTOM - ends) / (BOTTOM - TOP)
         width = 4.0 if rank < LABELLED else 1 + 1.2 * share
         mixed = f"color-mix(in srgb,var(--s0) {25 + 75 * share:.0f}%,var(--line))"
-        look = f'stroke="{mixed}" stroke-width="{width:.1f}"'
+        look = f'stroke="{mixed}" stroke-width="{width:.1f}"' + ' stroke-dasharray="1 4"' * path.stopped
     return (
         f'<path d="M{route}" fill="none" stroke-linejoin="round" {look}>'
         f"<title>{html.escape(_told(axes, path))}</title></path>"
@@ -167,7 +175,9 @@ def _told(axes: Sequence[_Axis], path: Path) -> str:
 
 
 def _found(path: Path) -> str:
-    return "diverged" if path.accuracy is None else f"{path.accuracy:.2%}"
+    if path.accuracy is None:
+        return "diverged"
+    return f"{path.accuracy:.2%}" + ", stopped early" * path.stopped
 
 
 def _labels(accuracy: _Axis, paths: Sequence[Path]) -> str:

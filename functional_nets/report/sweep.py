@@ -19,6 +19,7 @@ class Tried(NamedTuple):
         test_loss: In nats.
         train_loss: Mean over the last report's steps, in nats.
         diverged_at: The first step whose loss was not finite.
+        stopped_at: The step after which it was stopped, since others did better; its scores are of that step.
     """
 
     trial: int
@@ -27,6 +28,7 @@ class Tried(NamedTuple):
     test_loss: float | None = None
     train_loss: float | None = None
     diverged_at: int | None = None
+    stopped_at: int | None = None
 
 
 class Sweep(NamedTuple):
@@ -37,7 +39,7 @@ class Sweep(NamedTuple):
         dimensions: What the trials differ in.
         tried: The trials that have ended.
         planned: How many there are to be.
-        programs: In how many compiled programs they were trained.
+        manner: How they were trained, to stand after "seconds".
         seconds: How long that took, with compiling.
         command: What repeats the best of them; None when there is none.
         notice: What must not be missed about the data.
@@ -47,18 +49,22 @@ class Sweep(NamedTuple):
     dimensions: Sequence[Dimension]
     tried: Sequence[Tried]
     planned: int
-    programs: int
+    manner: str
     seconds: float
     command: str | None
     notice: str | None
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:
-    """Returns the trials, those of the highest accuracy first, equal ones by test loss; at last those that diverged."""
+    """Returns the trials, the best first: those that ended before those that were stopped, at last those that diverged.
+
+    The best has the highest accuracy; of equal ones, the lowest test loss.
+    """
     return sorted(
         tried,
         key=lambda each: (
             each.test_accuracy is None,
+            each.stopped_at is not None,
             -(each.test_accuracy or 0.0),
             math.inf if each.test_loss is None else each.test_loss,
             each.trial,
@@ -72,7 +78,8 @@ def cells(tried: Tried) -> list[str]:
     if tried.test_accuracy is None:
         return [str(tried.trial), *options, f"diverged at step {tried.diverged_at:,}", "—", "—"]
     losses = [f"{tried.test_loss:.4f}", f"{tried.train_loss:.4f}"]
-    return [str(tried.trial), *options, f"{tried.test_accuracy:.2%}", *losses]
+    stopped = "" if tried.stopped_at is None else f", stopped at step {tried.stopped_at:,}"
+    return [str(tried.trial), *options, f"{tried.test_accuracy:.2%}{stopped}", *losses]
 
 
 def columns(names: Sequence[str]) -> list[str]:
@@ -87,12 +94,13 @@ def sweep_page(sweep: Sweep) -> str:
     chart = parallel_coordinates(
         f"Trials of {sweep.experiment}, by option and test accuracy",
         sweep.dimensions,
-        [Path(f"trial {each.trial}", tuple(each.options.values()), each.test_accuracy) for each in order],
+        [_path(each) for each in order],
     )
     legend = (
         "<p>Each line is a trial: from option to option, and at the right to its accuracy, which stands by the "
         "logarithm of its error. The better, the stronger in colour and the thicker; the best are labelled with their "
-        "trials. Dashed lines have diverged.</p>"
+        "trials. Dashed lines have diverged"
+        + (", dotted ones were stopped early.</p>" if any(each.stopped_at for each in order) else ".</p>")
     )
     body = table("Trials, the best first", columns([each.name for each in sweep.dimensions]), map(cells, order))
     sections = [
@@ -103,6 +111,11 @@ def sweep_page(sweep: Sweep) -> str:
     return document(f"Sweep of {sweep.experiment}", _header(sweep, order), sections)
 
 
+def _path(tried: Tried) -> Path:
+    stopped = tried.stopped_at is not None
+    return Path(f"trial {tried.trial}", tuple(tried.options.values()), tried.test_accuracy, stopped)
+
+
 def _header(sweep: Sweep, order: Sequence[Tried]) -> str:
     diverged = sum(each.test_accuracy is None for each in order)
     best = order[0].test_accuracy if order else None
@@ -110,7 +123,7 @@ def _header(sweep: Sweep, order: Sequence[Tried]) -> str:
         "of the test examples are right in the best trial": "—" if best is None else f"{best:.2%}",
         "trials" if len(order) == sweep.planned else f"of {sweep.planned:,} trials have ended": f"{len(order):,}",
         "of them diverged": f"{diverged:,}",
-        f"seconds, with compiling, in {_counted(sweep.programs, 'program')}": f"{sweep.seconds:.3g}",
+        f"seconds, with compiling, {sweep.manner}": f"{sweep.seconds:.3g}",
     }
     shown = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in cards.items())
     notice = f'<p class="notice">{html.escape(sweep.notice)}</p>' if sweep.notice else ""
@@ -127,7 +140,3 @@ def _best(sweep: Sweep, order: Sequence[Tried]) -> str:
         + Markup(f"<pre><code>{html.escape(sweep.command)}</code></pre>")
         + "<p>The test examples chose it, so its accuracy on them is a little better than on new ones.</p>"
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import _training, _trials, fashion_mnist, mnist, sweep
+from experiments import _training, _trials, _vmap_engine, fashion_mnist, mnist, sweep
 from experiments._command import command_line
 from experiments._space import draw_trials, is_grid, parse_space
 from functional_nets.report.parallel import Dimension
@@ -69,7 +69,9 @@ def test_lists_alone_are_the_whole_grid_if_it_is_small_enough_and_never_twice_th
         ("hidden=8,0", "Expected --hidden of at least 1, found 0"),
         ("batch_size=100,201", "Expected batch_size of at most 200"),
         ("epochs=1,2 --epochs 3", "Expected epochs in --space or as --epochs, found both"),
-        ("seed=1,2 --engine ray", "Expected --engine to be one of vmap, found 'ray'"),
+        ("seed=1,2 --engine rya", "Expected --engine to be one of vmap, ray, found 'rya'"),
+        ("seed=1,2 --scheduler asha", "Expected --engine ray with --scheduler asha, found vmap"),
+        ("seed=1,2 --ray-address h:1", "Expected --engine ray with --ray-address h:1, found vmap"),
         ("seed=1,2 --trials 0", "Expected --trials of at least 1, found 0"),
         ("seed=1,2 --resume", "Expected --out with --resume, found none"),
         ("seed=1,2 --resume --out none", "Expected a sweep to go on with in none, found no table.json"),
@@ -118,13 +120,13 @@ def test_a_switch_is_searched_as_true_and_false():
 def test_only_learning_rates_share_a_program():
     drawn = [{"learning_rate": rate, "hidden": hidden} for rate in (0.1, 0.2, 0.3) for hidden in ("8", "9")]
     trials = _trials.make_trials("mnist", drawn, [])
-    numbers = [[trial.number for trial in together] for together in _trials.programs(trials, 2)]
+    numbers = [[trial.number for trial in together] for together in _vmap_engine.programs(trials, 2)]
     assert numbers == [[1, 3], [5], [2, 4], [6]]
 
 
 def test_an_interrupted_sweep_goes_on_after_its_last_program_and_another_is_refused(command, monkeypatch):
     words = ("--experiment", "xor", "--steps", 5, "--out", "run", "--space")
-    train_together, asked = sweep.train_together, []
+    train_together, asked = _vmap_engine.train_together, []
 
     def killed_in_the_third(problem, trials, on_steps):
         asked.append(trials[0].number)
@@ -132,7 +134,7 @@ def test_an_interrupted_sweep_goes_on_after_its_last_program_and_another_is_refu
             raise KeyboardInterrupt
         return train_together(problem, trials, on_steps)
 
-    monkeypatch.setattr(sweep, "train_together", killed_in_the_third)
+    monkeypatch.setattr(_vmap_engine, "train_together", killed_in_the_third)
     assert command("sweep", *words, "seed=1,2,3").status == 130
     other = command("sweep", *words, "seed=1,2,4", "--resume")
     assert other.status == 2
@@ -164,7 +166,7 @@ def test_the_page_has_a_line_for_each_trial_and_the_table_begins_with_the_best()
     tried.append(Tried(4, {"optimizer": "sgd", "rate": 0.5}, diverged_at=7))
     assert [each.trial for each in ranked(tried)] == [2, 1, 3, 4]
     dimensions = [Dimension("optimizer", choices=("sgd", "<adam>")), Dimension("rate", (0.01, 1.0), log=True)]
-    page = read(sweep_page(Sweep("mnist", dimensions, tried, 4, 1, 2.0, "the command", None)))
+    page = read(sweep_page(Sweep("mnist", dimensions, tried, 4, "in 1 program", 2.0, "the command", None)))
     assert "trial optimizer rate test accuracy test loss, nats training loss, nats 2 <adam> 0.01 100.00%" in page.text
     assert "4 sgd 0.5 diverged at step 7" in page.text
     assert "✗ diverged" in page.text
