@@ -121,11 +121,16 @@ def fit_population(
         orders = epoch_orders(key, epoch, epochs_per_program, num_examples) if shuffle else None
         return state, hyperparameters, data, orders, key, jnp.asarray(epoch * per_epoch)
 
+    def together(state: Any, values: dict[str, Array], *shared: Any) -> Any:
+        if axis == -1:
+            return jax.vmap(run, in_axes=(-1, 0, *[None] * len(shared)), out_axes=(-1, 0, 0))(state, values, *shared)
+        return jax.lax.map(lambda network: run(*network, *shared), (state, values), batch_size=side_by_side)
+
     networks = len(jax.tree.leaves(stacked_params)[0])
-    axis = -1 if count_parameters(stacked_params) <= TINY * networks else 0
+    parameters = count_parameters(stacked_params) // networks
+    axis, side_by_side = (-1, networks) if parameters <= TINY else (0, group_size(networks, parameters))
     state = jax.jit(jax.vmap(init, out_axes=axis))(stacked_params, hyperparameters)
     start = time.perf_counter()
-    together = jax.vmap(run, in_axes=(axis, 0, None, None, None, None), out_axes=(axis, 0, 0))
     compiled = jax.jit(together, donate_argnums=0).lower(*arguments(state, 0)).compile()
     compile_seconds = time.perf_counter() - start
 
@@ -142,3 +147,14 @@ def fit_population(
     params = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, axis, 0), state.params)
     all_losses = np.concatenate(losses, axis=1)[:, : total if every_step else -(-total // per_epoch)]
     return PopulationResult(params, all_losses, compile_seconds, train_seconds, stacked)
+
+
+def group_size(networks: int, parameters: int) -> int:
+    """Returns how many networks, of so many parameters each, are trained side by side.
+
+    They are as many as are near, or at least half of that, if then no smaller group is left over: it would be compiled
+    for itself.
+    """
+    most = min(networks, max(1, NEAR // parameters))
+    even = max(size for size in range(1, most + 1) if networks % size == 0)
+    return even if 2 * even >= most else most
