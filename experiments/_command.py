@@ -182,6 +182,8 @@ def options_of_run(config_class: type, folder: Path) -> dict[str, Any]:
     except DataError as error:
         print(error, file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
+    if "swept" in found:  # A sweep's record says of itself that it is one, as a run's says which experiment it is.
+        found["experiment"] = found["swept"]
     own = {"out", "overwrite", "resume", "allow_inexact", "quiet", "json"}
     if any(word.partition("=")[0] in ("--epochs", "--steps") for word in sys.argv):
         own |= {"epochs", "steps"}
@@ -191,6 +193,8 @@ def options_of_run(config_class: type, folder: Path) -> dict[str, Any]:
 
 def _suits(value: Any, hint: Any) -> bool:
     kinds = {kind for kind in (*typing.get_args(hint), hint) if isinstance(kind, type)}
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, list) and all(type(each) in kinds for each in value)
     # A path is text in JSON, and text is converted as a word of the command line is.
     as_word = isinstance(value, str) and bool not in kinds
     return type(value) in kinds or as_word or (type(value) is int and float in kinds)

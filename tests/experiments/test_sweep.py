@@ -139,7 +139,7 @@ def test_an_interrupted_sweep_goes_on_after_its_last_program_and_another_is_refu
     other = command("sweep", *words, "seed=1,2,4", "--resume")
     assert other.status == 2
     assert "Expected space of the sweep in run, ['seed=1,2,3'], found ['seed=1,2,4']" in other.err
-    ended = command("sweep", *words, "seed=1,2,3", "--resume")
+    ended = command("sweep", "--resume", "--out", "run")  # What it was told first is what it goes on with.
     assert ended.status == 0, ended.err
     assert asked == [1, 2, 3, 3]
     assert "1 of 3 trials are left, in 1 program" in ended.out

@@ -57,6 +57,16 @@ def test_where_the_networks_are_counted_changes_nothing(monkeypatch):
     first = fit_population(loss, STACKED, DATA, optax.adam(0.05), **COMMON)
     assert_close(first.params, last.params)
     np.testing.assert_allclose(first.losses, last.losses, rtol=1e-5)
+    monkeypatch.setattr(population, "group_size", lambda networks, parameters: 2)
+    two_and_one = fit_population(loss, STACKED, DATA, optax.adam(0.05), **COMMON)
+    assert_close(two_and_one.params, last.params)
+
+
+def test_a_group_is_as_large_as_is_near_and_even_where_that_costs_little():
+    near = population.NEAR
+    assert population.group_size(64, 39_760) == 8  # 13 would be near, and leave 12.
+    assert [population.group_size(networks, near // 4) for networks in (3, 4, 6, 7, 8)] == [3, 4, 3, 4, 4]
+    assert population.group_size(5, 2 * near) == 1
 
 
 def test_each_network_may_have_its_own_learning_rate():
