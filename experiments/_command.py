@@ -17,6 +17,8 @@ Config = TypeVar("Config")
 
 DISPLAY = ("quiet", "json", "tensorboard")
 """Options that decide what is shown, and nothing else."""
+OF_THE_MOMENT = ("coordinator", "processes", "process_id", "join_seconds")
+"""Options that tell where a run runs, and nothing of what it is."""
 
 EXIT_BAD_INPUT = 2
 EXIT_NON_FINITE_LOSS = 3
@@ -159,7 +161,7 @@ def command_line(name: str, config: Any) -> str:
     words = ["python", "-m", f"experiments.{name}"]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if value == field.default or field.name in ("out", "overwrite", "resume", *DISPLAY):
+        if value == field.default or field.name in ("out", "overwrite", "resume", *DISPLAY, *OF_THE_MOMENT):
             continue
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):
@@ -184,7 +186,7 @@ def options_of_run(config_class: type, folder: Path) -> dict[str, Any]:
         raise SystemExit(EXIT_BAD_INPUT) from None
     if "swept" in found:  # A sweep's record says of itself that it is one, as a run's says which experiment it is.
         found["experiment"] = found["swept"]
-    own = {"out", "overwrite", "resume", "allow_inexact", "quiet", "json"}
+    own = {"out", "overwrite", "resume", "allow_inexact", "quiet", "json", *OF_THE_MOMENT}
     if any(word.partition("=")[0] in ("--epochs", "--steps") for word in sys.argv):
         own |= {"epochs", "steps"}
     hints = typing.get_type_hints(config_class)
@@ -208,8 +210,8 @@ def printable(text: str) -> str:
 def main(config_class: type[Config], name: str, description: str, run: Callable[[Config], Any]) -> None:
     """Parses the command line, runs the experiment and ends the process with the contract's exit status.
 
-    0 done; 2 bad option or input, one line on standard error; 3 a loss was NaN or infinite; 130 or 143
-    stopped by SIGINT or SIGTERM.
+    0 done; 2 bad option or input, one line on standard error; 3 a loss was NaN or infinite; 4 another process of
+    the same run was lost; 130 or 143 stopped by SIGINT or SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -220,11 +222,13 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
     if getattr(config, "strict", False):
         os.environ["PJRT_NPROC"] = "1"  # Read when JAX first computes, which nothing has had it do so far.
     # Imported after parsing, so that --help and a mistyped option answer at once.
+    from experiments._processes import several_processes
     from functional_nets.data import DataError
     from functional_nets.training import (
         CheckpointError,
         DevicesError,
         NonFiniteLossError,
+        ProcessesError,
         WrongArithmeticError,
         keep_programs,
     )
@@ -233,8 +237,9 @@ def main(config_class: type[Config], name: str, description: str, run: Callable[
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # As experiments/__init__.py has left it.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        run(config)
-    except (OptionError, DataError, CheckpointError, DevicesError, WrongArithmeticError) as error:
+        with several_processes(config):
+            run(config)
+    except (OptionError, DataError, CheckpointError, DevicesError, ProcessesError, WrongArithmeticError) as error:
         print(printable(str(error)), file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except OSError as error:

@@ -16,7 +16,8 @@ from functional_nets.training import OPTIMIZERS
 PRECISIONS = ("float32", "bfloat16")
 ON_NON_FINITE = ("stop", "skip")
 FREE = {
-    "out", "overwrite", "resume", "allow_inexact", "source", "data_dir", "epochs", "steps", "devices", "gradient_check",
+    "out", "overwrite", "resume", "allow_inexact", "source", "data_dir", "epochs", "steps", "gradient_check",
+    "devices", "mesh", "coordinator", "processes", "process_id", "join_seconds",
     "checkpoint_every", "keep_checkpoints", "strict", "population",
     "quiet", "json", "tensorboard",
 }  # fmt: skip
@@ -46,7 +47,14 @@ class TrainingConfig:
     )
     max_skipped: int = option(100, "steps that may be skipped before giving up, with --on-nonfinite skip")
     strict: bool = option(False, "use one thread, so that the bits do not depend on how many cores there are")
-    devices: int = option(1, "devices that share each batch")
+    devices: int | None = option(None, "devices that share each batch (default: one CPU; all GPUs or TPU cores)")
+    mesh: str | None = option(
+        None, "as data=4,model=2: devices that share each batch, times those that split wide layers"
+    )
+    coordinator: str | None = option(None, "address and port of the first of several processes, as 10.0.0.1:1234")
+    processes: int | None = option(None, "how many processes train together (default: as Slurm, GKE or Open MPI tell)")
+    process_id: int | None = option(None, "which of them this is, from 0; that one writes the files")
+    join_seconds: int = option(60, "how long to wait for the others to start")
     precision: str = option("float32", "type in which factors are multiplied; sums are float32", PRECISIONS)
     gradient_check: bool = option(True, "skip the check of the gradients before the first step")
     quiet: bool = option(False, "show nothing but errors and what must not be missed")

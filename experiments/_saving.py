@@ -18,6 +18,7 @@ from experiments._command import OptionError
 from experiments._folder import RunFolder
 from functional_nets.training import BackgroundWriter, Snapshot, TrainState, save_checkpoint
 from functional_nets.training.checkpoint.file import is_key
+from functional_nets.training.parallel import processes
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHORTEST, LONGEST = 2.0, 60.0
@@ -89,7 +90,9 @@ class Saving:
         self._writing = self._held
         self._unsaved: str | None = None
         self._unwritten: str | None = None
-        self._signal: int | None = None
+        self._signal: int | None = None  # What this process was sent,
+        self._stop: int | None = None  # and what all of them have agreed on.
+        self._writes = processes.is_first()
 
     def begin(self, snapshot: Snapshot) -> None:
         """Saves what the run begins with, so that whatever has rows has a checkpoint, too."""
@@ -98,6 +101,8 @@ class Saving:
 
     def row(self, row: dict[str, Any]) -> None:
         """Appends a row to the metrics, and notes whether it is the best."""
+        if not self._writes:
+            return
         if not self._folder.metrics_known().metrics_bytes:
             self._settle()
         try:
@@ -118,14 +123,14 @@ class Saving:
         Raises:
             SystemExit: With 128 plus the signal's number.
         """
-        due = self._signal is not None or self._is_due(snapshot)
+        due = self._agree(snapshot)
         if (due or not snapshot.losses.size) and self._unwritten is None:  # A checkpoint counts on the rows before it.
             self._hold(snapshot)
         if due:
             self._save()
-        if self._signal is not None:
+        if self._stop is not None:
             self.wait()
-            raise SystemExit(128 + self._signal)
+            raise SystemExit(128 + self._stop)
 
     def wait(self) -> None:
         """Returns when what is held, and the last checkpoint, are on the disk.
@@ -165,6 +170,13 @@ class Saving:
             with contextlib.suppress(Exception):  # What has been said of it already.
                 self.wait()
 
+    def _agree(self, snapshot: Snapshot) -> bool:
+        """Returns whether a checkpoint is due; a signal to one process is one to all."""
+        own = np.array([self._signal or 0, self._is_due(snapshot)], np.int32)
+        everyones = processes.everyone(own)
+        self._stop = int(everyones[:, 0].max()) or None
+        return self._stop is not None or bool(everyones[0, 1])
+
     def _is_due(self, snapshot: Snapshot) -> bool:
         step, seconds = int(snapshot.state.step), time.monotonic() - self._saved_at
         by_step = self._cadence.steps is not None and step % self._cadence.steps == 0
@@ -184,6 +196,8 @@ class Saving:
 
     def _save(self) -> None:
         """Has what is held written while the training goes on."""
+        if not self._writes:
+            return
         self._settle()
         held, spare = self._held, {self._best["step"]} if self._best else set()
         self._held, self._writing, self._saved_at = {}, held, time.monotonic()

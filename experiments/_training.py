@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,19 +11,22 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments._command import OptionError, command_line
 from experiments._display import Display
-from experiments._folder import NO_METRICS, MetricsKnown, RunFolder
+from experiments._folder import RunFolder
 from experiments._options import FREE, TrainingConfig
+from experiments._processes import check_same, mesh_of
 from experiments._records import MOST_ROWS
 from experiments._saving import Cadence, Saving
+from experiments._start import starting
 from functional_nets import training
 from functional_nets.report import Section, write_report
 from functional_nets.training import FitResult, Snapshot, TrainState
+from functional_nets.training.parallel import processes
 
 GRADIENT_CHECK_EXAMPLES = 4
-BEST = {"step", "test_accuracy", "test_loss"}
 
 
 class Result(NamedTuple):
@@ -73,48 +75,43 @@ def train(
             f"found {config.batch_size}: give a smaller one."
         )
     training.check_arithmetic()
-    training.batch_sharding(config.devices)
+    mesh = mesh_of(config)
     last_step = config.last_step(len(examples[0]))
     _refuse_endless(last_step, -(-len(examples[0]) // config.batch_size) * options.get("epochs_per_report", 1))
     cadence = Cadence.parse(config.checkpoint_every)
     key = jax.random.key(config.seed or 0)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
-    with RunFolder.choose(name, config.out, resume=config.resume, overwrite=config.overwrite) as folder:
-        contract = {
-            "experiment": name,
-            **{option: value for option, value in dataclasses.asdict(config).items() if option not in FREE},
-            **training.data_contract(examples, key),
-            **training.environment(config.devices),
-        }
-        initial = training.init_state(params, optimizer)
-        found = _checkpoint(folder, initial, contract, config)
-        first_step = int(found.snapshot.state.step) if found else 0
-        if first_step > last_step or (folder.has_result() and first_step == last_step):
-            raise OptionError(
-                f"Expected a run to go on with, found {folder.path} at step {first_step:,} of {last_step:,}, the last: "
-                "ask for more --epochs or --steps, or leave it (python -m experiments.report makes its report)."
-            )
-        about = found.about if found else {}
-        inexact = [*about.get("inexact", []), *(found.inexact if found else [])]
-        gradient_check = check_gradients(loss_fn, params, examples) if config.gradient_check else None
-        known = MetricsKnown(*(about[part] for part in MetricsKnown._fields)) if found else NO_METRICS
-        folder.begin({"experiment": name, **dataclasses.asdict(config)}, known)
+    data_contract = training.data_contract(examples, key)
+    check_same(config, data_contract)
+    contract = {
+        "experiment": name,
+        **{option: value for option, value in dataclasses.asdict(config).items() if option not in FREE},
+        **data_contract,
+        **training.environment(mesh),
+    }
+    initial = training.init_state(params, optimizer)
+    with starting(
+        name, config, initial, contract, last_step,
+        lambda: check_gradients(loss_fn, params, examples) if config.gradient_check else None,
+    ) as started:  # fmt: skip
+        folder, writes = started.folder, processes.is_first()
         saving = Saving(
             folder,
-            {"contract": contract, "inexact": inexact},
+            {"contract": contract, "inexact": started.inexact},
             cadence=cadence,
             keep=config.keep_checkpoints,
             last_step=last_step,
-            best=about.get("best"),
+            best=started.best,
         )
-        if not found:
+        if started.snapshot is None:
             saving.begin(Snapshot(initial, np.empty(0, np.float32)))
-        notices = [source.get("notice"), training.slow_precision(config.precision), *(found.notices if found else [])]
+        notices = [source.get("notice"), training.slow_precision(config.precision), *started.notices]
         norms = training.make_layer_norms(loss_fn, optimizer, tuple(array[: config.batch_size] for array in examples))
         with Display(
-            name, params, config, notice="\n".join(filter(None, notices)), folder=folder.path,
-            first_step=first_step, row_begins=first_step - (len(found.snapshot.losses) if found else 0),
-            last_step=last_step, seen=bool(source.get("seen")),
+            name, params, config if writes else dataclasses.replace(config, quiet=True, json=False, tensorboard=False),
+            notice="\n".join(filter(None, notices)), folder=folder.path,
+            first_step=started.first_step, row_begins=started.row_begins, last_step=last_step,
+            seen=bool(source.get("seen")),
             examples_per_step=len(examples[0]) / -(-len(examples[0]) // config.batch_size),
         ) as display:  # fmt: skip
 
@@ -139,13 +136,15 @@ def train(
                     on_report=on_report,
                     on_chunk=on_chunk,
                     chunk_steps=cadence.steps,
-                    state=found.snapshot if found else None,
-                    devices=config.devices,
+                    state=started.snapshot,
+                    devices=mesh or 1,
                     max_skipped=config.most_skipped,
                     probe=True,
                     **{**config.length, **options},
                 )
                 saving.wait()
+            if not writes:
+                return Result(folder.path, {}, fitted)
             rows = folder.metrics()
             summary = {
                 "experiment": name,
@@ -153,9 +152,9 @@ def train(
                 "train_examples": len(examples[0]),
                 **_measures(fitted, rows),
                 "total_seconds": round(time.perf_counter() - start, 4),
-                **({"inexact": inexact} if inexact else {}),
-                "gradient_check": gradient_check,
-                **_machine(config.devices),
+                **({"inexact": started.inexact} if started.inexact else {}),
+                "gradient_check": started.gradient_check,
+                **_machine(mesh),
             }
             folder.finish(summary)
             options_given = dataclasses.asdict(config)
@@ -186,42 +185,17 @@ def _measures(fitted: FitResult, rows: Sequence[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _machine(devices: int) -> dict[str, Any]:
-    environment = training.environment(devices)
+def _machine(mesh: Mesh | None) -> dict[str, Any]:
+    environment = training.environment(mesh)
     return {
         "threads": environment["threads"],
         "jax": jax.__version__,
         "jaxlib": jax.lib.__version__,
-        "devices": [str(device) for device in jax.devices()[:devices]],
+        "devices": [str(device) for device in (jax.devices()[:1] if mesh is None else mesh.devices.flat)],
         "environment": {
             "python": platform.python_version(), "system": platform.platform(), "numpy": np.__version__, **environment,
         },
     }  # fmt: skip
-
-
-def _checkpoint(
-    folder: RunFolder, like: TrainState, contract: dict[str, Any], config: TrainingConfig
-) -> training.Checkpoint | None:
-    """Returns where a resumed run goes on; None for one that begins, or was killed before its first checkpoint."""
-    if not config.resume or folder.ended_before_its_first_checkpoint():
-        return None
-    found = training.load_checkpoint(folder.checkpoints, like, contract, allow_inexact=config.allow_inexact)
-    about, best = found.about, found.about.get("best")
-    believed = (
-        isinstance(about.get("inexact"), list) and all(isinstance(each, str) for each in about["inexact"]),
-        type(about.get("metrics_bytes")) is int and about["metrics_bytes"] >= 0,
-        type(about.get("metrics_sha256")) is str,
-        best is None or (isinstance(best, dict) and best.keys() == BEST and all(map(_is_finite, best.values()))),
-    )
-    if not all(believed):
-        raise training.CheckpointError(f"Expected a checkpoint of a run, found one of something else: {found.path}.")
-    if found.inexact:  # Of other batches, perhaps: then they are no losses of this row.
-        return found._replace(snapshot=found.snapshot._replace(losses=found.snapshot.losses[:0], seconds=0.0))
-    return found
-
-
-def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 @contextlib.contextmanager
@@ -237,7 +211,8 @@ def _failing_with_its_story(folder: RunFolder, config: TrainingConfig) -> Iterat
             "origin": str(error.origin) if error.origin else None, "message": str(error),
         }  # fmt: skip
         with contextlib.suppress(OSError):
-            folder.write("failure.json", json.dumps(story, indent=2) + "\n")
+            if processes.is_first():
+                folder.write("failure.json", json.dumps(story, indent=2) + "\n")
         raise
 
 

@@ -124,11 +124,11 @@ def _correlate_images_last(params: Mapping[str, Array], x: Array, product_dtype:
     kernel_height, kernel_width, inputs, outputs = w.shape
     x = x.astype(product_dtype or w.dtype)
     height, width, batch = x.shape[1] - kernel_height + 1, x.shape[2] - kernel_width + 1, x.shape[3]
-    seen = jnp.concatenate(_shifted(x, kernel_height, kernel_width)).reshape(
-        kernel_height * kernel_width * inputs, height * width * batch
-    )
+    seen = jnp.concatenate(_shifted(x, kernel_height, kernel_width))
+    if jax.sharding.get_abstract_mesh().empty:  # Devices that share the images could not, in an axis with others.
+        seen = seen.reshape(kernel_height * kernel_width * inputs, height * width * batch)
     wide = jnp.promote_types(x.dtype, jnp.float32)
-    product = jnp.matmul(w.astype(x.dtype).reshape(-1, outputs).T, seen, preferred_element_type=wide)
+    product = jnp.tensordot(w.astype(x.dtype).reshape(-1, outputs).T, seen, 1, preferred_element_type=wide)
     return product.astype(x.dtype).astype(w.dtype).reshape(outputs, height, width, batch) + b[:, None, None, None]
 
 

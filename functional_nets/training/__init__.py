@@ -16,12 +16,12 @@ from functional_nets.training.checkpoint import (
     write_whole,
 )
 from functional_nets.training.compilation_cache import keep_programs
-from functional_nets.training.devices import DevicesError, batch_sharding
 from functional_nets.training.evaluation import Evaluation, evaluate, predict
 from functional_nets.training.fit import FitResult, Snapshot, fit
 from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError
 from functional_nets.training.norms import LayerNorms, make_layer_norms
 from functional_nets.training.optimizers import OPTIMIZERS, make_optimizer
+from functional_nets.training.parallel import LAYER_RULES, DevicesError, ProcessesError, describe, make_mesh
 from functional_nets.training.population import PopulationResult, fit_population
 from functional_nets.training.precision import slow_precision
 from functional_nets.training.self_test import WrongArithmeticError, check_arithmetic
@@ -37,7 +37,7 @@ __all__ = [
     "save_checkpoint", "load_checkpoint", "checkpoints", "Checkpoint", "CheckpointError",
     "save_params", "load_params", "environment", "data_contract",
     "tree_sha256", "write_whole", "flush_folder", "BackgroundWriter",
-    "batch_sharding", "DevicesError",
+    "make_mesh", "describe", "LAYER_RULES", "DevicesError", "ProcessesError",
     "keep_programs", "slow_precision",
     "check_arithmetic", "WrongArithmeticError",
 ]  # fmt: skip

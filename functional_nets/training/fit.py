@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.sharding import Mesh
 from jaxtyping import Float
 
 from functional_nets.training.chunks import Chunks
-from functional_nets.training.devices import batch_sharding, replicate
 from functional_nets.training.examples import Data, checked_data, steps_per_epoch
 from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError, explain, stayed_finite
+from functional_nets.training.parallel import LAYER_RULES, Rules, at_hand, first, make_mesh, place, state_shardings
 from functional_nets.training.step import (
     Loss,
     TrainState,
@@ -87,7 +88,8 @@ def fit(
     chunk_seconds: float = 1.0,
     chunk_steps: int | None = None,
     state: TrainState | Snapshot | None = None,
-    devices: int = 1,
+    devices: int | Mesh | None = 1,
+    rules: Rules = LAYER_RULES,
     max_skipped: int = 0,
     probe: bool = False,
 ) -> FitResult:
@@ -116,7 +118,8 @@ def fit(
         chunk_seconds: About how long a chunk takes, in seconds.
         chunk_steps: Chunks end at multiples of this, too.
         state: Go on from this state instead of from `params`; left as it is.
-        devices: Devices that share each batch.
+        devices: Devices that share each batch, or a mesh of them from `make_mesh`.
+        rules: Which layers are split, if the mesh has an axis for it.
         max_skipped: Leave out this many steps, at most, whose loss, gradient or new parameters are not finite,
             before giving up; 0 stops at the first.
         probe: Whether to run the first steps twice, to see whether this machine repeats itself bit for bit.
@@ -131,30 +134,33 @@ def fit(
     for name, value in (("epochs_per_report", epochs_per_report), ("chunk_steps", chunk_steps)):
         if value is not None and value < 1:
             raise ValueError(f"Expected {name} of at least 1, found {value}.")
-    sharding = batch_sharding(devices)
+    mesh = devices if isinstance(devices, Mesh) else make_mesh(devices)
     train_step = make_train_step(loss_fn, optimizer, stochastic=stochastic)
     chunks = Chunks(
         skip_non_finite(train_step) if max_skipped else train_step,
-        replicate(data, sharding),
+        data,
         key,
         batch_size=batch_size,
         epochs=min(epochs_per_report, -(-total // per_epoch)),
         shuffle=shuffle,
         stop_on_bad_loss=not max_skipped,
-        sharding=sharding,
+        mesh=mesh,
     )
 
     explained = partial(explain, chunks, train_step, make_batch_loss(loss_fn, stochastic=stochastic))
 
     def report(now: Snapshot) -> Snapshot:
-        history.append(_row(now, per_epoch) | (evaluate(now.state.params) if evaluate else {}))
+        state = at_hand(now.state, mesh)
+        history.append(_row(now, per_epoch) | (evaluate(state.params) if evaluate else {}))
         if on_report:
-            on_report(now.state, history[-1])
+            on_report(state, history[-1])
         return now._replace(losses=now.losses[:0], seconds=0.0)
 
     now = state if isinstance(state, Snapshot) else _begin(init_state(params, optimizer) if state is None else state)
-    now = now._replace(state=replicate(now.state, sharding, may_alias=False))
+    shardings = None if mesh is None else state_shardings(now.state, mesh, rules)
+    now = now._replace(state=place(now.state, shardings, may_alias=False))
     bit_exact, pace = _probed(chunks, now.state) if probe else (None, PROBE_STEPS / chunk_seconds)
+    pace = first(pace)
     history: list[Row] = []
     every_loss: list[np.ndarray] = []
     train_seconds = 0.0
@@ -164,15 +170,16 @@ def fit(
         now, losses, seconds = _advance(chunks, now, stop, max_skipped, explained)
         every_loss.append(losses)
         train_seconds += seconds
-        pace = len(losses) / seconds
+        pace = first(len(losses) / seconds)  # All processes end the next chunk at the same step.
         if stop % (epochs_per_report * per_epoch) == 0:
             now = report(now)
         if on_chunk:
-            on_chunk(now)
+            on_chunk(now._replace(state=at_hand(now.state, mesh)))
     if now.losses.size:
         report(now)  # Of a part: a run that goes on from the last snapshot reports the whole instead.
     losses = np.concatenate(every_loss) if every_loss else np.empty(0, np.float32)
-    return FitResult(now.state.params, now.state, history, losses, chunks.compile_seconds, train_seconds, bit_exact)
+    last = at_hand(now.state, mesh)
+    return FitResult(last.params, last, history, losses, chunks.compile_seconds, train_seconds, bit_exact)
 
 
 def _begin(state: TrainState) -> Snapshot:

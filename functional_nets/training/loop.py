@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
-from functional_nets.training.devices import share_batch
 from functional_nets.training.examples import step_key, steps_per_epoch
+from functional_nets.training.parallel import share_batch
 from functional_nets.training.step import Batch, TrainState
 
 TrainStep = Callable[[TrainState, Batch, Array], tuple[TrainState, Float[Array, ""]]]
@@ -44,7 +44,7 @@ def make_loop(
     *,
     capacity: int,
     stop_on_bad_loss: bool = True,
-    sharding: NamedSharding | None = None,
+    mesh: Mesh | None = None,
 ) -> Loop:
     """Returns `loop(state, data, orders, key, first, stop) -> (state, losses)`, pure and not yet compiled.
 
@@ -62,7 +62,7 @@ def make_loop(
         capacity: The largest number of steps that can be asked for.
         stop_on_bad_loss: Whether a loss that is NaN or infinite ends the loop after its step. A loop that is
             vmapped goes on: where one network ends, the others do not.
-        sharding: How a batch is shared among devices; None for one.
+        mesh: The devices that share each batch; None for one.
     """
     per_epoch = steps_per_epoch(num_examples, batch_size)
     full, rest = divmod(num_examples, batch_size)
@@ -72,7 +72,7 @@ def make_loop(
             """One step; its loss is put where those from step `begin` on lie."""
             at, state, losses, _ = carry
             number = at - epoch * per_epoch
-            batch = share_batch(take_batch(data, order, number, size, batch_size), sharding)
+            batch = share_batch(take_batch(data, order, number, size, batch_size), mesh)
             state, loss = train_step(state, batch, step_key(key, epoch, number))
             losses = lax.dynamic_update_index_in_dim(losses, loss, at - begin, 0)
             return at + 1, state, losses, jnp.isfinite(loss) if stop_on_bad_loss else carry[3]

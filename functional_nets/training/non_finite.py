@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.training.chunks import Chunks
 from functional_nets.training.loop import TrainStep
 from functional_nets.training.origin import Origin, first_non_finite
+from functional_nets.training.parallel import at_hand
 from functional_nets.training.step import BatchLoss, TrainState, stays_finite
 
 stayed_finite = jax.jit(stays_finite)
@@ -78,7 +79,7 @@ def explain(
         before: The finite state in which the chunk began; left as it is.
         losses: The losses that the chunk gave: the last one is not finite, or else the parameters after it are not.
     """
-    state = _last_finite(chunks, before, losses)
+    state = at_hand(_last_finite(chunks, before, losses), chunks.mesh)
     step = int(state.step)
     batch, key = chunks.batch(step)
     loss, gradient = jax.jit(jax.value_and_grad(batch_loss))(state.params, batch, key)

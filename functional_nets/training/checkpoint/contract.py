@@ -10,8 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 import functional_nets
+from functional_nets.training.parallel import describe
 
 Contract = Mapping[str, Any]
 
@@ -21,11 +23,15 @@ FLAGS = (
 )  # fmt: skip
 
 
-def environment(devices: int = 1) -> dict[str, Any]:
+UNSAID = {"processes": 1}
+"""What a contract means that says nothing of it, as those before there was a choice."""
+
+
+def environment(mesh: Mesh | None = None) -> dict[str, Any]:
     """Returns what the bits depend on beside the program's own options: versions, hardware, flags.
 
     Args:
-        devices: Devices that share a batch.
+        mesh: The devices of the training; None for one.
     """
     return {
         "functional_nets": functional_nets.__version__,
@@ -35,7 +41,9 @@ def environment(devices: int = 1) -> dict[str, Any]:
         "backend": jax.default_backend(),
         "processor": _processor(),
         "threads": threads(),
-        "devices": devices,
+        "devices": 1 if mesh is None else mesh.size,
+        "mesh": describe(mesh),
+        "processes": jax.process_count(),
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         **{name: jax.config.values.get(name) for name in FLAGS},
     }
@@ -62,7 +70,8 @@ def data_contract(examples: Sequence[Any], key: jax.Array) -> dict[str, Any]:
 def differences(was: Contract, now: Contract) -> list[tuple[str, Any, Any]]:
     """Returns what differs between two contracts: name, value then, value now."""
     names = dict.fromkeys((*now, *was))
-    return [(name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name)]
+    pairs = [(name, was.get(name, UNSAID.get(name)), now.get(name, UNSAID.get(name))) for name in names]
+    return [(name, then, present) for name, then, present in pairs if then != present]
 
 
 def tree_sha256(tree: Any) -> str:

@@ -1,0 +1,133 @@
+"""A run by several processes: how its options tell of them, what all must have in common, who writes."""
+
+import contextlib
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+import experiments
+import functional_nets
+from experiments._command import OF_THE_MOMENT, OptionError
+from experiments._options import TrainingConfig
+from functional_nets.training import Checkpoint, DevicesError, TrainState, make_mesh
+from functional_nets.training.checkpoint.file import pack, unpack
+from functional_nets.training.parallel import processes
+
+OF_ONE = {*OF_THE_MOMENT, "out", "overwrite", "data_dir", "source", "quiet", "json", "tensorboard"}
+"""Options that processes may have each for itself."""
+ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):([0-9]{1,5})")
+
+
+@contextlib.contextmanager
+def several_processes(config: Any) -> Iterator[None]:
+    """Has what is inside run as one of the processes that the options or the cluster tell of, if there are several.
+
+    Raises:
+        OptionError: The options do not fit each other.
+    """
+    if not isinstance(config, TrainingConfig) or not _joined(config):
+        yield
+        return
+    try:
+        yield
+    except SystemExit:  # All have agreed to end.
+        processes.leave()
+        raise
+    except Exception as error:
+        if processes.is_loss(error):
+            processes.end_lost("another one gone")
+        processes.leave(seconds=5)  # The others may have the same error, or never come.
+        raise
+    processes.leave()
+
+
+def _joined(config: TrainingConfig) -> bool:
+    given = {"--coordinator": config.coordinator, "--processes": config.processes, "--process-id": config.process_id}
+    if missing := [name for name, value in given.items() if value is None]:
+        if len(missing) < len(given):
+            raise OptionError(f"Expected {', '.join(given)} or none of them, found no {missing[0]}: give it, too.")
+        if not processes.is_cluster():
+            return False
+        _check_together(config)
+        processes.join(None, None, None, config.join_seconds)
+        return True
+    _check(config.coordinator or "", config.processes or 0, config.process_id or 0, config)
+    processes.join(config.coordinator, config.processes, config.process_id, config.join_seconds)
+    return True
+
+
+def _check(coordinator: str, count: int, number: int, config: TrainingConfig) -> None:
+    address = ADDRESS.fullmatch(coordinator)
+    if address is None or not 0 < int(address[2]) < 2**16:
+        raise OptionError(f"Expected --coordinator as HOST:PORT, found {coordinator!r}: as 10.0.0.1:1234.")
+    if count < 1 or not 0 <= number < count:
+        raise OptionError(
+            f"Expected --process-id from 0 to {count - 1}, below --processes, found {number} of {count}: count from 0."
+        )
+    _check_together(config)
+
+
+def _check_together(config: TrainingConfig) -> None:
+    if config.join_seconds < 1:
+        raise OptionError(f"Expected --join-seconds of at least 1, found {config.join_seconds}: 60 is usual.")
+    if getattr(config, "population", 0):
+        raise OptionError("Expected --population or --processes, found both: one process trains a population.")
+
+
+def mesh_of(config: TrainingConfig) -> Mesh | None:
+    """Returns the devices that the options ask for, of all processes together; None for one.
+
+    Raises:
+        DevicesError: They are not there.
+    """
+    mesh = make_mesh(config.devices, config.mesh)
+    if mesh is None and jax.process_count() > 1:
+        raise DevicesError(
+            f"Expected the devices of all {jax.process_count()} processes, found --devices 1: leave --devices out."
+        )
+    return mesh
+
+
+def check_same(config: TrainingConfig, data_contract: dict[str, Any]) -> None:
+    """Returns if all processes have the same code, options and data.
+
+    Raises:
+        ProcessesError: In all of them, if not.
+    """
+    if jax.process_count() == 1:
+        return
+    options = {name: value for name, value in dataclasses.asdict(config).items() if name not in OF_ONE}
+    versions = {"jax": jax.__version__, "jaxlib": jax.lib.__version__, "optax": optax.__version__}
+    processes.check_same({"code": _code_sha256(), **versions, **options, **data_contract})
+
+
+def _code_sha256() -> str:
+    digest = hashlib.sha256()
+    for package in (functional_nets, experiments):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)} ".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def share_checkpoint(found: Checkpoint | None, like: TrainState) -> Checkpoint | None:
+    """Returns in all processes what the first has found: the others need not reach its folder."""
+    if jax.process_count() == 1:
+        return found
+    content = b""
+    if found is not None:
+        about = {**found.about, "found": [str(found.path), found.notices, found.inexact]}
+        content = pack(found.snapshot, about)
+    content = processes.everyones_bytes(content)[0]
+    if not content:
+        return None
+    snapshot, about = unpack(content, like)
+    path, notices, inexact = about.pop("found")
+    return Checkpoint(snapshot, about, Path(path), notices, inexact)

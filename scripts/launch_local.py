@@ -1,0 +1,103 @@
+"""Runs one experiment as several processes of this machine, as it would run on several machines.
+
+    python scripts/launch_local.py 2 experiments.mnist --epochs 2 --out runs/two
+
+The processes meet on a free port of the loopback interface; only the first prints and writes. A signal to this
+program is passed on to all of them. When one is gone the others end themselves, and whatever has not ended a minute
+later is killed. The exit status is the first one's that tells of more than a lost process; 4 if none does.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOST = 4
+GRACE = 60.0
+"""Seconds that the others have to end after the first has."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit status of the processes."""
+    if len(arguments) < 2 or not arguments[0].isdigit() or not 1 <= int(arguments[0]) <= 1024:
+        print(
+            f"Expected a number of processes and an experiment, found {' '.join(arguments) or 'nothing'}: "
+            "as in scripts/launch_local.py 2 experiments.mnist --epochs 2.",
+            file=sys.stderr,
+        )
+        return 2
+    count, command = int(arguments[0]), list(arguments[1:])
+    if command[0] == "--":
+        command = command[1:]
+    processes = start(count, command)
+    received = pass_signals_on(processes)
+    try:
+        return wait(processes, received)
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+
+def start(count: int, command: Sequence[str]) -> list[subprocess.Popen]:
+    """Returns the processes, each in a group of its own: what the terminal sends arrives here alone."""
+    address = f"127.0.0.1:{free_port()}"
+    return [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", *command),
+                *("--coordinator", address, "--processes", str(count), "--process-id", str(number)),
+            ],
+            start_new_session=True,
+        )
+        for number in range(count)
+    ]
+
+
+def free_port() -> int:
+    """Returns a port of the loopback interface that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def pass_signals_on(processes: Sequence[subprocess.Popen]) -> list[int]:
+    """Has signals go to all processes; returns a list of those that came."""
+    received: list[int] = []
+
+    def send(number: int, _: object) -> None:
+        received.append(number)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    for each in PASSED_ON:
+        signal.signal(each, send)
+    return received
+
+
+def wait(processes: Sequence[subprocess.Popen], received: Sequence[int]) -> int:
+    """Returns the exit status of all once they have ended, or have been killed."""
+    deadline = None
+    while any(process.poll() is None for process in processes):
+        if deadline is None and any(process.poll() for process in processes):
+            deadline = time.monotonic() + GRACE
+        if deadline is not None and time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(0.05)
+    statuses = [process.wait() for process in processes]
+    failed = [status if status > 0 else 128 - status for status in statuses if status]
+    # Of a process that was killed the others tell by their status that it was lost.
+    told = [status for status in failed if status not in (LOST, 128 + signal.SIGKILL)]
+    return told[0] if told else LOST if failed else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    raise SystemExit(main(sys.argv[1:]))
