@@ -112,6 +112,7 @@ class RayEngine:
         from ray import tune
 
         watch.begin("trials", len(work.trials))
+        telling = _make_callback(work, watch)
         shared = Shared(
             work.experiment,
             work.problem.source,
@@ -122,7 +123,7 @@ class RayEngine:
             on_the_way=self._scheduler != "none",
         )
         with tempfile.TemporaryDirectory(prefix="functional_nets-ray-") as scratch:  # The sweep's table is all we keep.
-            results = tune.Tuner(
+            tuner = tune.Tuner(
                 tune.with_resources(functools.partial(run_trial, shared), {"cpu": 1, "gpu": self._gpus}),
                 param_space={NUMBER: tune.grid_search([trial.number for trial in work.trials])},
                 tune_config=tune.TuneConfig(
@@ -130,10 +131,14 @@ class RayEngine:
                     scheduler=self._make_scheduler(work),
                 ),
                 run_config=tune.RunConfig(
-                    storage_path=scratch, verbose=0, callbacks=[_make_callback(work, watch)],
+                    storage_path=scratch, verbose=0, callbacks=[telling],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
                 ),
-            ).fit()  # fmt: skip
+            )  # fmt: skip
+            try:
+                results = tuner.fit()
+            except tune.TuneError as error:  # Which is all that Ray Tune lets through of what is raised in a callback.
+                raise telling.error or error from None
         if results.errors:
             raise results.errors[0]
 
@@ -155,6 +160,7 @@ def _make_callback(work: Work, watch: Watch) -> Any:
         """Passes on what each trial has found, as soon as it has ended."""
 
         def __init__(self) -> None:
+            self.error: Exception | None = None
             self._done = 0
             self._trials = {trial.number: trial for trial in work.trials}
 
@@ -163,12 +169,17 @@ def _make_callback(work: Work, watch: Watch) -> Any:
 
         def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **_: Any) -> None:
             if refused := result.get("refused"):
-                raise OptionError(refused)
+                self.error = OptionError(refused)
+                raise self.error
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
             found = Score(**{name: trial.last_result[name] for name in Score._fields})
             self._done += 1
-            watch.ended([_tried(self._trials[trial.config[NUMBER]], found)])
+            try:
+                watch.ended([_tried(self._trials[trial.config[NUMBER]], found)])
+            except OSError as error:  # Such as a full disk.
+                self.error = error
+                raise
             watch.count(self._done)
             shutil.rmtree(work.unfinished / str(trial.config[NUMBER]), ignore_errors=True)
 
