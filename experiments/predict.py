@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments._command import OptionError, argument, main, option
+from experiments._command import OptionError, argument, main, option, printable
 from experiments._network import Network, Seen
 from experiments._runs import read_run
 from functional_nets.data import DataError
-from functional_nets.data.drawing import read_drawing
+from functional_nets.data.bounded import read
+from functional_nets.data.drawing import MOST_BYTES, read_drawing
 
 BAR = 30  # Characters.
 
@@ -42,7 +43,7 @@ def run(config: Config) -> list[Seen]:
     found = []
     for path in config.images:
         found.append(network.look(_image(path, network.dataset)))
-        print(in_words(str(path), found[-1], network.class_names), flush=True)
+        print(in_words(printable(str(path)), found[-1], network.class_names), flush=True)
     if config.serve:
         from experiments._drawing_server import serve
 
@@ -52,9 +53,7 @@ def run(config: Config) -> list[Seen]:
 
 def _image(path: Path, dataset: str) -> np.ndarray:
     try:
-        return read_drawing(path.read_bytes(), dataset)
-    except OSError as error:
-        raise OptionError(f"Expected an image file, found {path} ({error.strerror}): name another.") from None
+        return read_drawing(read(path, MOST_BYTES, "make it smaller, or name another"), dataset)
     except DataError as error:
         raise OptionError(f"{path}: {error}") from None
 

@@ -33,9 +33,11 @@ def to_state_dict(params: Any, names: Names | None = None) -> dict[str, np.ndarr
             as here, with points: `block.dense1`.
 
     Raises:
-        ValueError: A layer is of another kind, or the names do not fit.
+        ValueError: A layer is of another kind, or the names do not fit. A transposed convolution is told by its name
+            alone, which begins with `ConvTranspose` in Flax.
     """
     layers = layers_of(params)
+    _refuse_other_kinds(layers)
     found = {}
     for layer, name, channels in zip(layers, _names(names, layers), _channels(layers), strict=True):
         for key, value in layer.arrays.items():
@@ -58,6 +60,7 @@ def from_state_dict(state_dict: Mapping[str, Any], like: Any, names: Names | Non
         ValueError: An array is missing, left over or of another shape, or the order cannot be told.
     """
     layers = layers_of(like)
+    _refuse_other_kinds(layers)
     there = list(dict.fromkeys(name.rpartition(".")[0] for name in state_dict))
     if names is not None or set(there) == set(_names(None, layers)):
         return with_layers(like, _filled(state_dict, layers, _names(names, layers)))
@@ -112,6 +115,18 @@ def _names(names: Names | None, layers: list[Layer]) -> list[str]:
         here = ", ".join(layer.name for layer in layers)
         raise ValueError(f"Expected as many names as layers, {len(layers)} ({here}), found {len(found)}: {found}.")
     return found
+
+
+def _refuse_other_kinds(layers: list[Layer]) -> None:
+    """Raises ValueError for layers whose weights look like those of a convolution and are none."""
+    for layer in layers:
+        parts = layer.name.split("/")
+        transposed = any("convtranspose" in part.lower().replace("_", "") for part in parts)
+        kernel = layer.arrays.get("kernel")
+        heads = parts[-1] in ("query", "key", "value", "out") and kernel is not None and len(kernel.shape) == 3
+        if transposed or heads:
+            kind = "a transposed convolution" if transposed else "the heads of an attention"
+            raise ValueError(f"Expected dense layers and convolutions, found {kind}, {layer.name}: convert it by hand.")
 
 
 def _channels(layers: list[Layer]) -> list[int]:

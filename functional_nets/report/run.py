@@ -58,11 +58,12 @@ def claim(summary: Mapping[str, Any]) -> str:
     """Returns what the run has found, in plain words and four numbers."""
     notice = f'<p class="notice" role="note">{html.escape(summary["notice"])}</p>' if summary.get("notice") else ""
     asked = "training" if summary.get("seen") else "test"
+    checking = " and checking" if summary.get("gradient_check") else ""
     cards = {
         f"of the {asked} examples are right": f"{summary['test_accuracy']:.2%}",
         f"nats is {'their mean loss' if summary.get('seen') else 'the mean test loss'}": f"{summary['test_loss']:.4f}",
         "seconds of training": f"{summary['train_seconds']:.3g}",
-        "seconds in all, with compiling and checking": f"{summary['total_seconds']:.3g}",
+        f"seconds in all, with compiling{checking}": f"{summary['total_seconds']:.3g}",
     }
     shown = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in cards.items())
     return f'<p class="claim">{html.escape(in_words(summary))}</p>{notice}<dl class="cards">{shown}</dl>'
@@ -91,9 +92,9 @@ def in_words(summary: Mapping[str, Any]) -> str:
 
 
 def gradient_section(check: Mapping[str, Any] | None) -> list[Section]:
-    """Returns the section with what the gradient check found in each array; none for a run that left it out."""
+    """Returns the section with what the gradient check found in each array, or that it was left out."""
     if check is None:
-        return []
+        return [Section("Gradient check", "<p>It was left out of this run, by <code>--no-gradient-check</code>.</p>")]
     verdict = "agree" if check["ok"] else "DISAGREE"
     rows = [
         (leaf["path"], " × ".join(map(str, leaf["shape"])) or "1", f"{leaf['relative_error']:.1e}",

@@ -101,13 +101,15 @@ def test_a_full_disk_stops_no_training_and_the_last_checkpoint_is_asked_for(tmp_
     assert go_on(out, 3 * REPORT).summary["steps"] == 3 * REPORT
 
 
-def test_checkpoints_come_when_they_are_asked_for(tmp_path):
+def test_checkpoints_come_when_they_are_asked_for(tmp_path, monkeypatch):
     run(tmp_path / "steps", 2 * REPORT, checkpoint_every="700", keep_checkpoints=9)
     assert steps_kept(tmp_path / "steps") == [0, 700, REPORT, 1400, 2 * REPORT]  # At 1,000 the best so far.
     run(tmp_path / "seconds", 2 * REPORT, checkpoint_every="1000s", keep_checkpoints=9)
     assert steps_kept(tmp_path / "seconds") == [0, 2 * REPORT]
-    run(tmp_path / "epochs", 2 * REPORT, checkpoint_every="epoch", keep_checkpoints=9)
-    assert steps_kept(tmp_path / "epochs") == [0, 2 * REPORT]  # The first epoch ended too soon after the beginning.
+    for seconds, kept in ((0.0, [0, REPORT, 2 * REPORT]), (1e9, [0, 2 * REPORT])):
+        monkeypatch.setattr(_saving, "SHORTEST", seconds)
+        run(tmp_path / str(seconds), 2 * REPORT, checkpoint_every="epoch", keep_checkpoints=9)
+        assert steps_kept(tmp_path / str(seconds)) == kept
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):

@@ -112,6 +112,14 @@ SQUARE = {"dense1": {"w": np.ones((2, 2))}, "dense2": {"w": np.ones((2, 2))}}
         (lambda: to_state_dict(SQUARE, ("0",)), "as many names as layers, 2"),
         (lambda: to_state_dict(SQUARE, {"dense1": "0"}), "found none for dense2"),
         (lambda: to_state_dict({"dense1": {"v": np.ones(2)}}), "found dense1/v: convert this layer by hand"),
+        (
+            lambda: to_state_dict({"ConvTranspose_0": {"kernel": np.ones((3, 3, 2, 2)), "bias": np.ones(2)}}),
+            "found a transposed convolution, ConvTranspose_0: convert it by hand",
+        ),
+        (
+            lambda: to_state_dict({"attention": {"query": {"kernel": np.ones((8, 2, 4))}}}),
+            "found the heads of an attention, attention/query",
+        ),
         (lambda: to_state_dict([np.ones(2)]), "nested dicts of arrays, found list"),
         (
             lambda: to_state_dict({"conv": {"w": np.ones((3, 3, 1, 4))}, "dense": {"w": np.ones((6, 2))}}),
