@@ -44,13 +44,6 @@ def from_source() -> NotebookNode:
     return notebook
 
 
-def with_steps(notebook: NotebookNode, steps: int) -> NotebookNode:
-    """Returns the notebook with a cell after the one tagged `parameters`, which has each network trained so long."""
-    place = next(number for number, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
-    cell = nbformat.v4.new_code_cell(f"STEPS = dict.fromkeys(STEPS, {steps})")
-    return nbformat.from_dict({**notebook, "cells": [*notebook.cells[: place + 1], cell, *notebook.cells[place + 1 :]]})
-
-
 def executed(notebook: NotebookNode) -> NotebookNode:
     """Returns the notebook after running it from the top in a kernel of this interpreter.
 

@@ -13,7 +13,6 @@ import nbformat
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
-STEPS = 3  # Of each network; all outputs are there after the first.
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +88,9 @@ def test_its_stored_networks_have_learnt(stored):
     assert [float(found) > 0.5 for found in re.findall(r"probability ([\d.]+)", shown)] == [False, True, True, False]
 
 
-def test_it_runs_and_gives_outputs_of_the_kinds_that_are_stored(script, stored, monkeypatch, pytestconfig):
-    whole = pytestconfig.getoption("--all-cases")
-    if not whole:
-        monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # Compiling takes longer than three steps do.
-    plain = script.from_source()
-    ran = script.executed(plain if whole else script.with_steps(plain, STEPS))
-    cells = [cell for cell in code(ran) if whole or not cell.source.startswith("STEPS = dict.fromkeys")]
+@pytest.mark.long
+def test_it_runs_and_gives_outputs_of_the_kinds_that_are_stored(script, stored):
+    cells = code(script.executed(script.from_source()))
     assert [kinds(cell) for cell in cells] == [kinds(cell) for cell in code(stored)]
     right, wrong = (text(cell) for cell in cells if "fn.gradcheck.check(" in cell.source)
     assert "4 arrays agree" in right

@@ -56,6 +56,13 @@ def images(train, test, *, seed=0):
 
 
 @pytest.fixture
+def no_reports(monkeypatch):
+    """Leaves out the pages of runs, which take longer than the short runs themselves."""
+    monkeypatch.setattr("experiments._training.write_report", lambda *_: None)
+    monkeypatch.setattr("experiments.xor.sections", lambda *_: [])
+
+
+@pytest.fixture
 def few_images(monkeypatch):
     """200 + 50 images in place of each data set; returns how they were asked for."""
     calls = []

@@ -11,6 +11,8 @@ from tests.experiments.conftest import contents
 from tests.experiments.xor_runs import OPTIONS, REPORT, WORDS, go_on, metrics_of, newest_step, run, steps_kept, timeless
 from tests.hostile.checkpoints import signed
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):

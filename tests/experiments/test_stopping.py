@@ -27,6 +27,8 @@ from experiments._training import train
 from functional_nets.training import SkippedTooOftenError, Snapshot, TrainState
 from tests.experiments.xor_runs import REPORT, WORDS, go_on, metrics_of, newest_step, run, steps_kept
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 CHECKOUT = Path(__file__).parents[2]
 KEPT_FROM = "jax_persistent_cache_min_compile_time_secs"
 

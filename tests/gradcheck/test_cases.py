@@ -32,13 +32,13 @@ RULES = [case for case in OBJECTS if case.kind == "vjp"]
 
 
 def pytest_generate_tests(metafunc):
-    """All faults and controls with --all-cases, else one of each second network: compiling them takes minutes."""
+    """All faults and controls with --all-cases, else one of each third network: compiling them takes minutes."""
     for name, cases in (("fault", FAULTS), ("control", CONTROLS)):
         if name in metafunc.fixturenames:
             # Those of other shapes, a batch of one among them, would have to be compiled again.
             alike = [case for case in cases if not case.id.endswith(("/batch_of_one", "/float32", "/inputs_all_zero"))]
             one_each = {case.id.split("/")[0]: case for case in alike}.values()
-            chosen = cases if metafunc.config.getoption("--all-cases") else list(one_each)[::2]
+            chosen = cases if metafunc.config.getoption("--all-cases") else list(one_each)[::3]
             metafunc.parametrize(name, chosen, ids=lambda case: case.id)
 
 
