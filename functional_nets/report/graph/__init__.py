@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from functional_nets.gradcheck import Report
 from functional_nets.report.graph.building import build
+from functional_nets.report.graph.disagreements import Disagreement, disagreements
 from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.page import page
 from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.picture import picture
 from functional_nets.report.graph.text import drawing, table
-from functional_nets.report.graph.verdict import Sentence, described, verdict
+from functional_nets.report.graph.verdict import Sentence, verdict
 
 __all__ = ["gradient_graph", "GradientGraph", "Disagreement"]
 
@@ -38,22 +39,6 @@ def gradient_graph(fn: Callable[..., Any], *args: Any, manual: Any = None) -> "G
     return GradientGraph(build(fn, args, manual), getattr(fn, "__name__", type(fn).__name__))
 
 
-class Disagreement(NamedTuple):
-    """An edge at which witnesses contradict each other.
-
-    Attributes:
-        edge: From what to what, such as `x → exp`.
-        file: The file of the operation that takes the value.
-        line: The line there.
-        witnesses: Who is contradicted: `rule`, `jax.grad`, `differences`.
-    """
-
-    edge: str
-    file: str | None
-    line: int | None
-    witnesses: tuple[str, ...]
-
-
 class GradientGraph:
     """A function's computation graph with the gradient at every edge; see `gradient_graph`."""
 
@@ -73,15 +58,8 @@ class GradientGraph:
 
     @cached_property
     def disagreements(self) -> list[Disagreement]:
-        """The edges at which witnesses contradict each other, in backward order."""
-        found = []
-        for edge in self.model.backward:
-            if edge.differing:
-                where = self.model.vertices[edge.target].where
-                file, line = (where.file, where.line) if where else (None, None)
-                name = described(self.model, edge, briefly=True).split(" at ")[0]
-                found.append(Disagreement(name, file, line, edge.differing))
-        return found
+        """Where witnesses contradict each other, or the gradient under test: in backward order."""
+        return disagreements(self.model)
 
     @property
     def first(self) -> Disagreement | None:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.cells import shown_file
+from functional_nets.report.graph.disagreements import contradicted
 from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.parts import Edge
 from functional_nets.report.graph.strokes import place
-from functional_nets.report.graph.symbols import brief, printable
+from functional_nets.report.graph.symbols import brief
 
 ODD = {
     ("jax.grad",): "jax.grad contradicts the rule and the finite difference",
@@ -36,7 +38,9 @@ def verdict(model: Model, *, briefly: bool) -> list[Sentence]:
         briefly: Name files without their folders, and leave out the lines of source.
     """
     notes = [Sentence(f"note: {note}", True) for note in model.testimony.notes]
-    return [*_of_witnesses(model, briefly), *_of_tested(model, briefly), *notes]
+    witnesses, tested = _of_witnesses(model, briefly), _of_tested(model, briefly)
+    wrong = bool(tested) and not tested[0].good  # Then that comes first: else the page would begin with "agree".
+    return [*(tested + witnesses if wrong else witnesses + tested), *notes]
 
 
 def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
@@ -95,9 +99,11 @@ def _agreement(model: Model) -> Sentence:
 def described(model: Model, edge: Edge, briefly: bool) -> str:
     """Returns an edge in words, with its line."""
     source, target = model.vertices[edge.source], model.vertices[edge.target]
-    where = target.where
-    line = "" if where is None else f" at {place(where)}" if briefly else f" at {_line(where.file, where.line)}"
-    return f"{source.label} → {target.label}{line}"
+    return f"{source.label} → {target.label}{_at(target.where, briefly)}"
+
+
+def _at(where: Location | None, briefly: bool) -> str:
+    return "" if where is None else f" at {place(where)}" if briefly else f" at {_line(where.file, where.line)}"
 
 
 def _line(file: str, line: int) -> str:
@@ -111,10 +117,7 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
         return []
     if report.ok:
         return [Sentence("✓ your gradient is right", True)]
-    wrong = [printable(leaf.path) for leaf in report.leaves if not leaf.ok]
-    found = [
-        Sentence(f"✗ your gradient is wrong in {', '.join(wrong)}" if wrong else "✗ your gradient is wrong", False)
-    ]
+    found = [Sentence(f"✗ your gradient is wrong{_where_wrong(model, briefly)}", False)]
     if model.cause is not None:
         cause = model.cause
         where = "" if cause.file is None or cause.line is None else _line(cause.file, cause.line) + ": "
@@ -127,6 +130,17 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
     if lines:
         found.append(Sentence(f"✗ no known mistake gives it; it must lie in the backward of {', '.join(lines)}", False))
     return found
+
+
+def _where_wrong(model: Model, briefly: bool) -> str:
+    """Returns in which inputs the gradient under test is wrong, and on which edge first, going back."""
+    wrong = [each.name for each in model.inputs if not each.ok]
+    if not wrong:
+        return ""
+    edge, name, _ = next(each for each in contradicted(model) if "yours" in each.witnesses)
+    where = model.vertices[edge.target].where if edge is not None else None
+    first = ", first in backward order" if len(wrong) > 1 else ""
+    return f" in {', '.join(wrong)}{first} on {name}{_at(where, briefly)}"
 
 
 def _shapes(model: Model) -> list[str]:
