@@ -22,6 +22,8 @@ ODD = {
     ("rule", "jax.grad", "differences"): "no two of rule, jax.grad and finite difference agree",
 }
 
+FEW = 8  # Names in a sentence.
+
 
 class Sentence(NamedTuple):
     """A sentence, and whether it is good news."""
@@ -37,7 +39,7 @@ def verdict(model: Model, *, briefly: bool) -> list[Sentence]:
         model: The graph.
         briefly: Name files without their folders, and leave out the lines of source.
     """
-    notes = [Sentence(f"note: {note}", True) for note in model.testimony.notes]
+    notes = [*_of_unused(model), *(Sentence(f"note: {note}", True) for note in model.testimony.notes)]
     witnesses, tested = _of_witnesses(model, briefly), _of_tested(model, briefly)
     wrong = bool(tested) and not tested[0].good  # Then that comes first: else the page would begin with "agree".
     return [*(tested + witnesses if wrong else witnesses + tested), *notes]
@@ -61,6 +63,24 @@ def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
         names = ", ".join(model.inconsistent)
         found.append(Sentence(f"✗ jax.grad of the whole function is another for {names} than along its edges", False))
     return found if undefined or wrong or not math.isfinite(result) else [_agreement(model), *found]
+
+
+def _of_unused(model: Model) -> list[Sentence]:
+    """Names the inputs that have no edge, as nothing flows back to them."""
+    program = model.testimony.program
+    flowing = {edge.source for edge in model.edges}
+    taken = {number for node in program.nodes for number in node.inputs}
+    found = []
+    for text, used in (("unused", False), ("nothing flows back", True)):
+        names = [
+            each.name
+            for place, each in enumerate(model.inputs)
+            if f"i{place}" not in flowing and (each.number in taken) == used
+        ]
+        if names:
+            listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+            found.append(Sentence(f"{listed}: {text}, gradient 0", True))
+    return found
 
 
 def _some(edges: list[Edge], model: Model) -> str:
