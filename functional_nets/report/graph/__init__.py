@@ -12,7 +12,7 @@ from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.page import page
 from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.picture import picture
-from functional_nets.report.graph.text import drawing, table
+from functional_nets.report.graph.text import WIDTH, columns, drawing, table
 from functional_nets.report.graph.verdict import Sentence, verdict
 
 __all__ = ["gradient_graph", "GradientGraph", "Disagreement"]
@@ -89,7 +89,7 @@ class GradientGraph:
         Raises:
             ValueError: The name ends otherwise.
         """
-        makers = {".html": self.html, ".svg": self.svg, ".txt": lambda: f"{self}\n"}
+        makers = {".html": self.html, ".svg": self.svg, ".txt": lambda: self._text(WIDTH) + "\n"}
         suffix = Path(path).suffix.lower()
         if suffix not in makers:
             raise ValueError(
@@ -97,9 +97,14 @@ class GradientGraph:
             )
         Path(path).write_text(makers[suffix](), encoding="utf-8")
 
-    def drawing(self) -> str:
-        """Returns the graph drawn in text, values above and gradients below the edges; empty if it is too large."""
-        return drawing(self._view(None)) or drawing(self._view(True))
+    def drawing(self, widest: int | None = None) -> str:
+        """Returns the graph drawn in text, values above and gradients below the edges; empty if it is too large.
+
+        Args:
+            widest: Of how many columns it may be; by default as many as the terminal has, or 120.
+        """
+        widest = columns() if widest is None else widest
+        return drawing(self._view(None), widest) or drawing(self._view(True), widest)
 
     @property
     def title(self) -> str:
@@ -110,11 +115,14 @@ class GradientGraph:
         return self.svg()
 
     def __str__(self) -> str:
+        return self._text(columns())
+
+    def _text(self, widest: int) -> str:
         view = self._view(None)
         backward = [edge.key for edge in self.model.backward]
         edges = sorted(view.edges, key=lambda edge: min(backward.index(key) for key in edge.key.split("+")))
         sentences = "\n".join(sentence.text for sentence in self.verdict)
-        parts = [self.drawing(), "backward, edge by edge:\n" + table(edges, view.vertices), sentences]
+        parts = [self.drawing(widest), "backward, edge by edge:\n" + table(edges, view.vertices), sentences]
         return "\n\n".join(part for part in parts if part)
 
     @property

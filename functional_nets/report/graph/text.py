@@ -1,5 +1,7 @@
 """A gradient graph in the terminal: a drawing with values above each edge and gradients below it, and a table."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -9,11 +11,11 @@ import numpy as np
 from functional_nets.report.graph.differences import Index
 from functional_nets.report.graph.labels import gradients, worst
 from functional_nets.report.graph.parts import Edge, Vertex, View, together
-from functional_nets.report.graph.symbols import brief, exact, norm, shape
+from functional_nets.report.graph.symbols import brief, norm, shape
 
 ROWS = 4  # Between two leaves: a value, the edge, a gradient, and an empty row.
 MOST = 24  # Branches, above which a drawing is no help in a terminal.
-WIDEST = 160  # Columns.
+WIDTH = 120  # Columns, where there is no terminal.
 LONGEST = 24  # Letters of an operation.
 
 Canvas = dict[tuple[int, int], str]
@@ -35,10 +37,15 @@ class Branch(NamedTuple):
     operation: str
 
 
-def drawing(view: View) -> str:
-    """Returns the drawing, forward from left to right; nothing if the graph is too large for a terminal.
+def columns() -> int:
+    """Returns how wide what is printed may be: as the terminal, if that is where it goes."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
 
-    The gradients are those by rule, with all digits; `✗` is at an edge where another witness
+
+def drawing(view: View, widest: int) -> str:
+    """Returns the drawing, forward from left to right; nothing if it has too many branches or columns.
+
+    The gradients are those by rule; `✗` is at an edge where another witness
     contradicts, or at an input with a wrong gradient under test.
     """
     into: dict[str, list[Edge]] = {}
@@ -47,22 +54,22 @@ def drawing(view: View) -> str:
     if len(view.edges) > MOST:
         return ""
     drawn = _draw(_branch(view.edges[-1], view.vertices, into, set()))
-    return drawn if max(map(len, drawn.splitlines())) <= WIDEST else ""
+    return drawn if max(map(len, drawn.splitlines())) <= widest else ""
 
 
 def _branch(edge: Edge, vertices: dict[str, Vertex], into: dict[str, list[Edge]], drawn: set[str]) -> Branch:
     label = vertices[edge.source].label
     label = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
     before = into.get(edge.source, [])
-    if edge.source in drawn and before:
+    if edge.source in drawn:
         label, before = f"{label} again", []  # What leads to an operation is drawn once.
     drawn.add(edge.source)
     sources = tuple(_branch(each, vertices, into, drawn) for each in before)
     rule = edge.gradient.rule
-    gradient = exact(rule) if not np.ndim(rule) else f"norm {brief(norm(rule))}"
-    return Branch(
-        exact(edge.value), gradient + " ✗" * bool(edge.differing or not vertices[edge.source].ok), sources, label
-    )
+    gradient = f"norm {brief(norm(rule))}" if np.ndim(rule) else brief(rule)
+    value = f"array {list(np.shape(edge.value))}" if np.ndim(edge.value) else brief(edge.value)
+    wrong = bool(edge.differing) or not vertices[edge.source].ok
+    return Branch(value, gradient + " ✗" * wrong, sources, label)
 
 
 def _draw(branch: Branch) -> str:
