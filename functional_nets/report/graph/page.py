@@ -124,6 +124,8 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
     tested = source.given
     if tested is not None and np.shape(tested) == value.shape:
         lines = [[*line, brief(tested[tuple(json.loads(line[0] or "[]"))], 8) if line[1] else ""] for line in lines]
+    uses = sum(each.source == edge.source for each in view.edges)
+    yours = "yours" if uses == 1 else f"yours, Σ of {uses} uses"
     return {
         "name": f"{source.label} → {target.label}",
         "where": place(where),
@@ -131,7 +133,7 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
         "kind": f"{value.dtype} {shape(value)}" if value.shape else "",
         "hidden": value.size - len(indices),
         "wrong": [*edge.differing, *([] if source.ok else ["yours"])],
-        "yours": bool(lines) and len(lines[0]) > 5,
+        "yours": yours if lines and len(lines[0]) > 5 else "",
         "rows": lines,
     }
 
