@@ -109,7 +109,7 @@ function choose(key) {
   panel.append(wide);
   if (detail.hidden > 0) panel.append(element("p", `${detail.hidden} more elements, of smaller gradients`, "hint"));
   keepInSight(within("edge", key));
-  panel.scrollIntoView({ block: "nearest" });
+  panel.firstChild.scrollIntoView({ block: "nearest" });
 }
 
 // The panel takes its room from the stage.
