@@ -63,7 +63,10 @@ class GradientGraph:
 
     @property
     def first(self) -> Disagreement | None:
-        """The first disagreement in backward order: where the gradient goes wrong."""
+        """The first disagreement in backward order: where the gradient goes wrong.
+
+        None if no edge is to blame, as for a gradient function that adds to what it returned before.
+        """
         return self.disagreements[0] if self.disagreements else None
 
     @cached_property
