@@ -143,6 +143,14 @@ def test_nothing_flows_back_through_stop_gradient():
     assert graph.ok
 
 
+def test_an_argument_to_which_nothing_flows_back_is_named():
+    unused = gradient_graph(lambda x, y: x * 2, 1.0, 3.0)
+    assert str(unused).endswith("\ny: unused, gradient 0")
+    assert "y: unused, gradient 0" in unused.html()
+    stopped = gradient_graph(lambda x, y: x * jax.lax.stop_gradient(y), 1.0, 3.0)
+    assert str(stopped).endswith("\ny: nothing flows back, gradient 0")
+
+
 def test_loops_are_unrolled_and_branches_taken():
     def f(x):
         y, _ = jax.lax.scan(lambda c, a: (jnp.sin(c * a), None), x, jnp.arange(1.0, 4.0))

@@ -22,12 +22,20 @@ const errors = [];
 addEventListener("error", (event) => errors.push(event.message));
 addEventListener("securitypolicyviolation", (event) => errors.push(event.violatedDirective));
 const outcome = {};
+const panel = document.getElementById("panel");
+const stage = document.getElementById("stage");
+outcome.panel = [panel.offsetWidth];
 const views = () => [...document.querySelectorAll(".view")].filter((view) => !view.hidden);
 const shown = () => views().map((view) => view.dataset.state);
 const event = (key) => new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
 const press = (element, key) => element.dispatchEvent(event(key));
 const visible = (selector) => views().map((view) => view.querySelector(selector)).findLast(Boolean);
 outcome.start = shown();
+const size = () => visible("svg").getBoundingClientRect();
+for (let times = 0; times < 12; times += 1) press(document.body, "-");
+outcome.empty = [stage.clientWidth - size().width, stage.clientHeight - size().height].map(Math.round);
+press(document.body, "0");
+outcome.legible = 11 * size().width / visible("svg").viewBox.baseVal.width >= 9.99;
 document.getElementById("fold").click();
 press(visible(".layer"), "Enter");
 outcome.unfolded = shown();
@@ -46,6 +54,7 @@ const before = visible("svg").getAttribute("width");
 press(document.body, "+");
 outcome.larger = visible("svg").getAttribute("width") / before;
 press(visible('.edge[aria-label^="w →"]'), "Enter");
+outcome.panel.push(panel.offsetWidth > 0);
 outcome.heads = [...document.querySelectorAll("#panel th")].map((each) => each.textContent);
 outcome.rows = document.querySelectorAll("#panel tbody tr").length;
 document.getElementById("fold").click();
@@ -150,6 +159,7 @@ def test_the_page_works_in_a_browser(graph, tmp_path):
     assert '<pre id="outcome">' in dom, dom[-2000:]
     outcome = json.loads(html.unescape(dom.partition('<pre id="outcome">')[2].partition("</pre>")[0]))
     assert outcome == {
+        "panel": [0, True], "empty": [0, 0], "legible": True,
         "start": ["all"], "unfolded": ["folded", "0"], "inside": True, "focused": "u0", "folded": ["folded"],
         "all": ["all"], "several": 4, "closed": ["folded"],
         "larger": pytest.approx(1.25), "rows": 6,

@@ -50,18 +50,37 @@ def words(svg):
 
 def test_the_text_draws_each_use_and_what_leads_to_it_once():
     assert gradient_graph(lambda x: x * x + x, 3.0).drawing().splitlines() == [
-        "   3",
-        "x───────┐",
-        "   3    │ 9",
-        "        ×───────┐",
-        "   3    │ 1     │",
-        "x───────┘       │ 12",
-        "   3            +───────",
-        "                │ 1",
-        "   3            │",
-        "x───────────────┘",
-        "   1",
+        "         3",
+        "      x───────┐",
+        "         3    │ 9",
+        "              ×───────┐",
+        "         3    │ 1     │",
+        "x again───────┘       │ 12",
+        "         3            +───────",
+        "                      │ 1",
+        "         3            │",
+        "x again───────────────┘",
+        "         1",
     ]
+
+
+def test_a_value_used_more_than_once_has_the_sum_in_the_table():
+    lines = str(gradient_graph(lambda x: x * x + x, 3.0)).splitlines()
+    assert [line.split() for line in lines if line.startswith("x: ")] == [["x:", "Σ", "of", "3", "uses", "3", *"777"]]
+
+
+def test_numbers_in_the_drawing_are_short():
+    drawn = gradient_graph(lambda x: 1.4 * x, 1.4).drawing()
+    assert drawn.splitlines()[0].split() == ["1.4", "1.96"]
+
+
+@pytest.mark.parametrize(("terminal", "drawn"), [(None, True), (200, True), (40, False)])
+def test_a_drawing_wider_than_the_terminal_is_left_out_and_the_table_kept(monkeypatch, terminal, drawn):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal is not None)
+    monkeypatch.setenv("COLUMNS", str(terminal or 40))  # Without a terminal that says nothing.
+    found = str(gradient_graph(lambda x: jnp.exp(jnp.sin(jnp.tanh(x))), 1.4))
+    assert ("tanh───" in found) == drawn
+    assert "backward, edge by edge" in found
 
 
 def _twice(x):

@@ -50,7 +50,7 @@ def test_the_mistake_is_marked_where_it_is_made():
     marked = [vertex.label for vertex in graph.model.vertices.values() if vertex.marked]
     line = inspect.getsourcelines(loss)[1] + 2
     assert not graph.ok
-    assert graph.first is None
+    assert graph.first == ("b → broadcast", __file__, line - 1, ("yours",))
     assert bad_inputs(graph) == ["b", "w"]
     assert marked == ["tanh"]
     assert f"{__file__}:{line} `h = jnp.tanh(z)`" in str(graph)
@@ -96,3 +96,31 @@ def test_a_function_that_adds_up_is_seen_to_do_so():
         return held
 
     assert "set it to zero" in str(gradient_graph(loss, PARAMS, X, manual=adds))
+
+
+def both_uses(u, v):
+    product = u * v
+    return product + jnp.sin(v)
+
+
+def test_a_wrong_gradient_is_a_disagreement_on_its_edge_and_stands_in_the_table():
+    graph = gradient_graph(both_uses, 1.5, 2.0, manual=(7.0, 9.0))
+    line = inspect.getsourcelines(both_uses)[1] + 1
+    text = str(graph)
+    assert graph.disagreements == [
+        ("u → ×", __file__, line, ("yours",)),
+        ("v → sin, ×", __file__, line, ("yours",)),
+    ]
+    assert graph.first == graph.disagreements[0]
+    assert f"your gradient is wrong in u, v, first in backward order on u → × at {__file__}:{line}" in text
+    assert text.index("✗ your gradient") < text.index("agree on all 6 edges")
+    assert [part.split() for part in text.splitlines() if part.startswith(("edge ", "u →", "v:"))] == [
+        ["edge", "value", "rule", "jax.grad", "differences", "yours"],
+        ["u", "→", "×", "1.5", "2", "2", "2", "7", "✗", "yours"],
+        ["v:", "Σ", "of", "2", "uses", "2", *3 * [f"{1.5 + np.cos(2.0):.8g}"], "9", "✗", "yours"],
+    ]
+
+
+def test_a_wrong_gradient_by_an_argument_that_is_not_used_is_a_disagreement():
+    graph = gradient_graph(lambda x, y: x * 2, 1.0, 3.0, manual=(2.0, 4.0))
+    assert graph.first == ("y → nothing", None, None, ("yours",))

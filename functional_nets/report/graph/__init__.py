@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from functional_nets.gradcheck import Report
 from functional_nets.report.graph.building import build
+from functional_nets.report.graph.disagreements import Disagreement, disagreements
 from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.page import page
 from functional_nets.report.graph.parts import View
 from functional_nets.report.graph.picture import picture
-from functional_nets.report.graph.text import drawing, table
-from functional_nets.report.graph.verdict import Sentence, described, verdict
+from functional_nets.report.graph.text import WIDTH, columns, drawing, table
+from functional_nets.report.graph.verdict import Sentence, verdict
 
 __all__ = ["gradient_graph", "GradientGraph", "Disagreement"]
 
@@ -38,22 +39,6 @@ def gradient_graph(fn: Callable[..., Any], *args: Any, manual: Any = None) -> "G
     return GradientGraph(build(fn, args, manual), getattr(fn, "__name__", type(fn).__name__))
 
 
-class Disagreement(NamedTuple):
-    """An edge at which witnesses contradict each other.
-
-    Attributes:
-        edge: From what to what, such as `x → exp`.
-        file: The file of the operation that takes the value.
-        line: The line there.
-        witnesses: Who is contradicted: `rule`, `jax.grad`, `differences`.
-    """
-
-    edge: str
-    file: str | None
-    line: int | None
-    witnesses: tuple[str, ...]
-
-
 class GradientGraph:
     """A function's computation graph with the gradient at every edge; see `gradient_graph`."""
 
@@ -73,19 +58,15 @@ class GradientGraph:
 
     @cached_property
     def disagreements(self) -> list[Disagreement]:
-        """The edges at which witnesses contradict each other, in backward order."""
-        found = []
-        for edge in self.model.backward:
-            if edge.differing:
-                where = self.model.vertices[edge.target].where
-                file, line = (where.file, where.line) if where else (None, None)
-                name = described(self.model, edge, briefly=True).split(" at ")[0]
-                found.append(Disagreement(name, file, line, edge.differing))
-        return found
+        """Where witnesses contradict each other, or the gradient under test: in backward order."""
+        return disagreements(self.model)
 
     @property
     def first(self) -> Disagreement | None:
-        """The first disagreement in backward order: where the gradient goes wrong."""
+        """The first disagreement in backward order: where the gradient goes wrong.
+
+        None if no edge is to blame, as for a gradient function that adds to what it returned before.
+        """
         return self.disagreements[0] if self.disagreements else None
 
     @cached_property
@@ -111,7 +92,7 @@ class GradientGraph:
         Raises:
             ValueError: The name ends otherwise.
         """
-        makers = {".html": self.html, ".svg": self.svg, ".txt": lambda: f"{self}\n"}
+        makers = {".html": self.html, ".svg": self.svg, ".txt": lambda: self._text(WIDTH) + "\n"}
         suffix = Path(path).suffix.lower()
         if suffix not in makers:
             raise ValueError(
@@ -119,9 +100,14 @@ class GradientGraph:
             )
         Path(path).write_text(makers[suffix](), encoding="utf-8")
 
-    def drawing(self) -> str:
-        """Returns the graph drawn in text, values above and gradients below the edges; empty if it is too large."""
-        return drawing(self._view(None)) or drawing(self._view(True))
+    def drawing(self, widest: int | None = None) -> str:
+        """Returns the graph drawn in text, values above and gradients below the edges; empty if it is too large.
+
+        Args:
+            widest: Of how many columns it may be; by default as many as the terminal has, or 120.
+        """
+        widest = columns() if widest is None else widest
+        return drawing(self._view(None), widest) or drawing(self._view(True), widest)
 
     @property
     def title(self) -> str:
@@ -132,11 +118,14 @@ class GradientGraph:
         return self.svg()
 
     def __str__(self) -> str:
+        return self._text(columns())
+
+    def _text(self, widest: int) -> str:
         view = self._view(None)
         backward = [edge.key for edge in self.model.backward]
         edges = sorted(view.edges, key=lambda edge: min(backward.index(key) for key in edge.key.split("+")))
         sentences = "\n".join(sentence.text for sentence in self.verdict)
-        parts = [self.drawing(), "backward, edge by edge:\n" + table(edges, view.vertices), sentences]
+        parts = [self.drawing(widest), "backward, edge by edge:\n" + table(edges, view.vertices), sentences]
         return "\n\n".join(part for part in parts if part)
 
     @property

@@ -27,10 +27,16 @@ function zoom(to, at) {
   stage.scrollTop = (stage.scrollTop + y) * scale / before - y;
 }
 
+// As large as the window allows, which the stage follows; letters stay legible, and the rest is there to be scrolled to.
+const LETTERS = 11;
+const LEGIBLE = 10;
+
 function fit() {
-  const wide = (stage.clientWidth - 4) / Math.max(...sizes().map((each) => each.width));
-  const high = (stage.clientHeight - 4) / sizes()[0].height;
-  zoom(Math.min(1.5, Math.max(Math.min(wide, high), Math.min(Math.max(wide, 0.6), 0.9))));
+  const split = stage.parentElement;
+  const beside = getComputedStyle(split).flexDirection === "row" ? byId("panel").offsetWidth : 0;
+  const wide = (split.clientWidth - beside - 4) / Math.max(...sizes().map((each) => each.width));
+  const high = (parseFloat(getComputedStyle(stage).maxHeight) - 4) / sizes()[0].height;
+  zoom(Math.min(1.5, Math.max(Math.min(wide, high), Math.min(wide, 1), LEGIBLE / LETTERS)));
 }
 
 function show(toWhole, layers) {
@@ -75,13 +81,14 @@ function element(name, text, className) {
 function choose(key) {
   const detail = data.details[key];
   const panel = byId("panel");
+  panel.tabIndex = 0;
   panel.replaceChildren(element("h2", detail.name));
   for (const edge of stage.querySelectorAll("[data-edge]")) edge.classList.toggle("chosen", edge.dataset.edge === key);
   if (detail.where) panel.append(element("code", `${detail.where}  ${detail.source}`));
   if (detail.kind) panel.append(element("p", detail.kind));
   const table = element("table");
   const heads = [["", ""], ["value", ""], ["rule", "rule"], ["jax.grad", "jax.grad"], ["difference", "differences"]];
-  if (detail.yours) heads.push(["yours", "yours"]);
+  if (detail.yours) heads.push([detail.yours, "yours"]);
   const row = table.createTHead().insertRow();
   for (const [name, witness] of heads) {
     const wrong = detail.wrong.includes(witness);
@@ -101,6 +108,17 @@ function choose(key) {
   wide.append(table);
   panel.append(wide);
   if (detail.hidden > 0) panel.append(element("p", `${detail.hidden} more elements, of smaller gradients`, "hint"));
+  keepInSight(within("edge", key));
+  panel.firstChild.scrollIntoView({ block: "nearest" });
+}
+
+// The panel takes its room from the stage.
+function keepInSight(edge) {
+  if (!edge) return;
+  const label = edge.querySelector(".ground");
+  const box = label.getBoundingClientRect();
+  const frame = stage.getBoundingClientRect();
+  if (box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom) center(label);
 }
 
 function act(target) {

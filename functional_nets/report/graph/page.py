@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from functional_nets.equations import Location
+from functional_nets.report.graph.disagreements import contradicted
 from functional_nets.report.graph.labels import gradients
 from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.parts import Edge, View
 from functional_nets.report.graph.picture import LEGEND, STYLE, picture
 from functional_nets.report.graph.strokes import place
 from functional_nets.report.graph.symbols import brief, shape
-from functional_nets.report.graph.text import HEADING, rows
+from functional_nets.report.graph.text import rows
 from functional_nets.report.graph.verdict import Sentence
 
 ELEMENTS = 36  # Shown of a tensor: all of a small one, of a larger one those of largest gradient.
@@ -49,7 +50,7 @@ def page(model: Model, title: str, sentences: Sequence[Sentence], *, fold: bool)
     details: dict[str, dict[str, Any]] = {}
     for view in states.values():
         details |= {edge.key: _detail(edge, view) for edge in view.edges if edge.key not in details}
-    wrong = next((edge for edge in model.backward if edge.differing), None)
+    wrong = next((each.edge for each in contradicted(model) if each.edge is not None), None)
     mistake = next((f"u{unit}" for unit in sorted(model.causes)), None)
     data = {
         "start": start,
@@ -84,11 +85,9 @@ def _fill(template: str, **parts: str) -> str:
 
 
 def _table(model: Model) -> str:
-    head = "".join(f'<th scope="col">{html.escape(cell or "note")}</th>' for cell in HEADING)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows(model.backward, model.vertices)
-    )
+    heading, *lines = rows(model.backward, model.vertices)
+    head = "".join(f'<th scope="col">{html.escape(cell or "note")}</th>' for cell in heading)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -125,6 +124,8 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
     tested = source.given
     if tested is not None and np.shape(tested) == value.shape:
         lines = [[*line, brief(tested[tuple(json.loads(line[0] or "[]"))], 8) if line[1] else ""] for line in lines]
+    uses = sum(each.source == edge.source for each in view.edges)
+    yours = "yours" if uses == 1 else f"yours, Σ of {uses} uses"
     return {
         "name": f"{source.label} → {target.label}",
         "where": place(where),
@@ -132,7 +133,7 @@ def _detail(edge: Edge, view: View) -> dict[str, Any]:
         "kind": f"{value.dtype} {shape(value)}" if value.shape else "",
         "hidden": value.size - len(indices),
         "wrong": [*edge.differing, *([] if source.ok else ["yours"])],
-        "yours": bool(lines) and len(lines[0]) > 5,
+        "yours": yours if lines and len(lines[0]) > 5 else "",
         "rows": lines,
     }
 

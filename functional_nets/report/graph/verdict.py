@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from functional_nets.equations import Location
 from functional_nets.gradcheck.cells import shown_file
+from functional_nets.report.graph.disagreements import contradicted
 from functional_nets.report.graph.model import Model
 from functional_nets.report.graph.parts import Edge
 from functional_nets.report.graph.strokes import place
-from functional_nets.report.graph.symbols import brief, printable
+from functional_nets.report.graph.symbols import brief
 
 ODD = {
     ("jax.grad",): "jax.grad contradicts the rule and the finite difference",
@@ -19,6 +21,8 @@ ODD = {
     ("rule", "jax.grad"): "the rule and jax.grad differ, and the finite difference cannot tell which is right",
     ("rule", "jax.grad", "differences"): "no two of rule, jax.grad and finite difference agree",
 }
+
+FEW = 8  # Names in a sentence.
 
 
 class Sentence(NamedTuple):
@@ -35,8 +39,10 @@ def verdict(model: Model, *, briefly: bool) -> list[Sentence]:
         model: The graph.
         briefly: Name files without their folders, and leave out the lines of source.
     """
-    notes = [Sentence(f"note: {note}", True) for note in model.testimony.notes]
-    return [*_of_witnesses(model, briefly), *_of_tested(model, briefly), *notes]
+    notes = [*_of_unused(model), *(Sentence(f"note: {note}", True) for note in model.testimony.notes)]
+    witnesses, tested = _of_witnesses(model, briefly), _of_tested(model, briefly)
+    wrong = bool(tested) and not tested[0].good  # Then that comes first: else the page would begin with "agree".
+    return [*(tested + witnesses if wrong else witnesses + tested), *notes]
 
 
 def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
@@ -57,6 +63,24 @@ def _of_witnesses(model: Model, briefly: bool) -> list[Sentence]:
         names = ", ".join(model.inconsistent)
         found.append(Sentence(f"✗ jax.grad of the whole function is another for {names} than along its edges", False))
     return found if undefined or wrong or not math.isfinite(result) else [_agreement(model), *found]
+
+
+def _of_unused(model: Model) -> list[Sentence]:
+    """Names the inputs that have no edge, as nothing flows back to them."""
+    program = model.testimony.program
+    flowing = {edge.source for edge in model.edges}
+    taken = {number for node in program.nodes for number in node.inputs}
+    found = []
+    for text, used in (("unused", False), ("nothing flows back", True)):
+        names = [
+            each.name
+            for place, each in enumerate(model.inputs)
+            if f"i{place}" not in flowing and (each.number in taken) == used
+        ]
+        if names:
+            listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+            found.append(Sentence(f"{listed}: {text}, gradient 0", True))
+    return found
 
 
 def _some(edges: list[Edge], model: Model) -> str:
@@ -95,9 +119,11 @@ def _agreement(model: Model) -> Sentence:
 def described(model: Model, edge: Edge, briefly: bool) -> str:
     """Returns an edge in words, with its line."""
     source, target = model.vertices[edge.source], model.vertices[edge.target]
-    where = target.where
-    line = "" if where is None else f" at {place(where)}" if briefly else f" at {_line(where.file, where.line)}"
-    return f"{source.label} → {target.label}{line}"
+    return f"{source.label} → {target.label}{_at(target.where, briefly)}"
+
+
+def _at(where: Location | None, briefly: bool) -> str:
+    return "" if where is None else f" at {place(where)}" if briefly else f" at {_line(where.file, where.line)}"
 
 
 def _line(file: str, line: int) -> str:
@@ -111,10 +137,7 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
         return []
     if report.ok:
         return [Sentence("✓ your gradient is right", True)]
-    wrong = [printable(leaf.path) for leaf in report.leaves if not leaf.ok]
-    found = [
-        Sentence(f"✗ your gradient is wrong in {', '.join(wrong)}" if wrong else "✗ your gradient is wrong", False)
-    ]
+    found = [Sentence(f"✗ your gradient is wrong{_where_wrong(model, briefly)}", False)]
     if model.cause is not None:
         cause = model.cause
         where = "" if cause.file is None or cause.line is None else _line(cause.file, cause.line) + ": "
@@ -127,6 +150,17 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
     if lines:
         found.append(Sentence(f"✗ no known mistake gives it; it must lie in the backward of {', '.join(lines)}", False))
     return found
+
+
+def _where_wrong(model: Model, briefly: bool) -> str:
+    """Returns in which inputs the gradient under test is wrong, and on which edge first, going back."""
+    wrong = [each.name for each in model.inputs if not each.ok]
+    if not wrong:
+        return ""
+    edge, name, _ = next(each for each in contradicted(model) if "yours" in each.witnesses)
+    where = model.vertices[edge.target].where if edge is not None else None
+    first = ", first in backward order" if len(wrong) > 1 else ""
+    return f" in {', '.join(wrong)}{first} on {name}{_at(where, briefly)}"
 
 
 def _shapes(model: Model) -> list[str]:
