@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from experiments._command import OptionError
+from experiments._command import DISPLAY, OptionError
 from functional_nets.report import Progress, TensorBoard, has_tensorboard
 from functional_nets.training import Snapshot
 
@@ -42,7 +42,7 @@ def check_display(options: DisplayOptions) -> None:
         raise OptionError(
             "Expected tensorboardX with --tensorboard, found it is not installed: pip install tensorboardX."
         )
-    for name in ("quiet", "json", "tensorboard"):
+    for name in DISPLAY:
         if getattr(options, name) and getattr(options, "population", 0):
             raise OptionError(f"Expected --{name} or --population, found both: a population prints its own table.")
 

@@ -119,9 +119,8 @@ class RunFolder:
         if (self.path / "report.html").exists():  # Or the pictures are somebody's own.
             shutil.rmtree(self.path / PICTURES, ignore_errors=True)
             shutil.rmtree(self.path / TENSORBOARD, ignore_errors=True)
-        for pattern in (*FILES, f"{CHECKPOINTS}/step_*.safetensors"):
-            for path in self.path.glob(pattern):
-                path.unlink()
+        for path in (*(self.path / file for file in FILES), *checkpoints(self.checkpoints).values()):
+            path.unlink(missing_ok=True)
 
     def is_there(self) -> bool:
         """Returns whether the folder is still the one in which the run began, neither moved nor deleted."""

@@ -14,13 +14,13 @@ from jax.sharding import Mesh
 
 import experiments
 import functional_nets
-from experiments._command import OF_THE_MOMENT, OptionError
+from experiments._command import DISPLAY, OF_THE_MOMENT, OptionError
 from experiments._options import TrainingConfig
 from functional_nets.training import Checkpoint, DevicesError, TrainState, make_mesh
 from functional_nets.training.checkpoint.file import pack, unpack
 from functional_nets.training.parallel import processes
 
-OF_ONE = {*OF_THE_MOMENT, "out", "overwrite", "data_dir", "source", "quiet", "json", "tensorboard"}
+OF_ONE = {*OF_THE_MOMENT, *DISPLAY, "out", "overwrite", "data_dir", "source"}
 """Options that processes may have each for itself."""
 ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):([0-9]{1,5})")
 
@@ -40,7 +40,7 @@ def several_processes(config: Any) -> Iterator[None]:
     except SystemExit:  # All have agreed to end.
         processes.leave()
         raise
-    except Exception as error:
+    except Exception as error:  # Of whatever kind: the others must not wait for this one.
         if processes.is_loss(error):
             processes.end_lost("another one gone")
         processes.leave(seconds=5)  # The others may have the same error, or never come.

@@ -39,12 +39,17 @@ def model(task: str, product_dtype: Any, hidden: int | None) -> models.Model:
     return models.lenet(product_dtype=product_dtype)
 
 
+def dataset(task: str, folder: Path | None) -> data.Dataset:
+    """Returns the images of a task."""
+    return data.load("fashion_mnist" if task == "fashion_mnist" else "mnist", data_dir=folder)
+
+
 def classifier(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Trains on images, and measures each epoch."""
     learning_rate, batch_size, shuffle = SETTINGS[task]
     product_dtype = jnp.bfloat16 if arguments.precision == "bfloat16" else None
     network = model(task, product_dtype, arguments.hidden)
-    images = data.load("fashion_mnist" if task == "fashion_mnist" else "mnist", data_dir=arguments.data)
+    images = dataset(task, arguments.data)
     train = tuple(array[: arguments.examples] for array in images.train)
     result = training.fit(
         nn.classification_loss(network.apply),

@@ -24,9 +24,9 @@ from jax.profiler import ProfileData
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # The checkout, whether it is installed or not.
 
-from benchmark_ours import SETTINGS, model
+from benchmark_ours import SETTINGS, dataset, model
 
-from functional_nets import data, nn
+from functional_nets import nn
 from functional_nets.training import init_state, make_train_step
 from functional_nets.training.chunks import Chunks
 
@@ -90,7 +90,7 @@ def measure(task: str, folder: Path | None) -> tuple[str, dict[str, float], floa
     """Returns the program's text, the microseconds of a step by operation, and those of a whole step."""
     learning_rate, batch_size, shuffle = SETTINGS[task]
     network = model(task, None, None)
-    images = data.load("fashion_mnist" if task == "fashion_mnist" else "mnist", data_dir=folder)
+    images = dataset(task, folder)
     optimizer = optax.sgd(learning_rate)
     step = make_train_step(nn.classification_loss(network.apply), optimizer)
     chunks = Chunks(

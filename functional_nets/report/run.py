@@ -8,6 +8,7 @@ from typing import Any
 from functional_nets.report.curves import Rows, curves, norms_section
 from functional_nets.report.document import Section, document, table
 from functional_nets.report.words import counted
+from functional_nets.training import write_whole
 
 PICTURES = "pictures"
 """The folder beside the page that holds what it shows."""
@@ -51,7 +52,8 @@ def write_report(
     (folder / PICTURES).mkdir(exist_ok=True)
     for name, content in pictures.items():
         (folder / PICTURES / name).write_bytes(content)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    # A path need not be UTF-8, and whatever stops the program here leaves the page whole or as it was.
+    write_whole(folder / "report.html", page.encode(errors="backslashreplace"))
 
 
 def claim(summary: Mapping[str, Any]) -> str:

@@ -92,6 +92,8 @@ def test_files_that_only_look_like_checkpoints_are_left_alone(tmp_path):
         path.mkdir()
     assert go_on(folder, 4 * REPORT).summary["steps"] == 4 * REPORT
     assert set(strange) < set((folder / "checkpoints").iterdir())
+    run(folder, REPORT, overwrite=True)
+    assert set(strange) < set((folder / "checkpoints").iterdir())
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_again(tmp_path):

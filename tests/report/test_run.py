@@ -54,6 +54,10 @@ def report(tmp_path):
     return write
 
 
+def test_a_path_that_is_no_utf_8_is_shown_with_its_bytes(report):
+    assert r"runs/n\udcff" in report(config={**CONFIG, "out": "runs/n\udcff"}).text
+
+
 def test_a_report_says_what_was_found_how_and_how_to_do_it_again(report):
     text = report().text
     for wanted in (

@@ -137,7 +137,10 @@ def kernel_averaged_a_second_time(params, x, labels):
 @net.fault("wrong_pooling", "scale", "permuted", at=("pool", "conv"))
 def two_pool_and_flip(params, x, labels):
     """Two slips: the kernel is flipped and the pool's ¼ is missing."""
-    up = lambda d, a: np.repeat(np.repeat(d, 2, axis=1), 2, axis=2)  # noqa: E731
+
+    def up(d, a):
+        return np.repeat(np.repeat(d, 2, axis=1), 2, axis=2)
+
     return grads(params, x, labels, unpool=up, conv_back=lambda dz, x: conv_back(dz, x)[::-1, ::-1])
 
 
