@@ -5,7 +5,7 @@ compiling from an empty cache; accuracies are the mean of 30 seeds and its stand
 
     97 %: 784-128-10, 720 steps of 250:   1.61 s, 3.90 s; 97.276 % ± 0.013 %, all 30 seeds at 97 % or more
     98 %: 784-256-10, 1,200 steps of 250: 5.03 s, 7.07 s; 98.104 % ± 0.013 %, 29 of 30 at 98 % or more
-    99 %: LeNet, 1,200 steps of 200:      not measured over 30 seeds; three, at a peak of 0.008: 98.98, 99.04, 99.13 %
+    99 %: LeNet, 1,600 steps of 200:      16.5 s, 20.1 s; 99.046 % ± 0.011 %, 23 of 30 at 99 % or more
 
 Adam throughout, without augmentation; the images are not normalised beyond the scale of 0 to 1. The test images
 chose the lengths, so these are records, not estimates of how well the networks do on new images.
@@ -50,7 +50,7 @@ class Recipe(NamedTuple):
 RECIPES = {
     97: Recipe("784-128-10", lambda: mlp((784, 128, 10)), 250, 720, 0.006),
     98: Recipe("784-256-10", lambda: mlp((784, 256, 10)), 250, 1200, 0.006),
-    99: Recipe("LeNet", lenet, 200, 1200, 0.006),
+    99: Recipe("LeNet", lenet, 200, 1600, 0.006),
 }
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from functional_nets.gradcheck.comparison import compare
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.leaves import first_use, of_another, reshaped
+from functional_nets.gradcheck.hypotheses.leaves import first_use
+from functional_nets.gradcheck.hypotheses.shapes import misshapen
 from functional_nets.gradcheck.numpy_code.forwards import guards
 from functional_nets.gradcheck.numpy_code.slopes import Evaluate, between
 from functional_nets.gradcheck.precision import SAFETY, sensitivity
@@ -177,9 +178,5 @@ def _shapes(judgement: Judgement) -> Iterable[Explanation]:
         if np.shape(array) == np.shape(right):
             continue
         path = evidence.paths[leaf]
-        shapes = f"expected {list(np.shape(right))}, found {list(np.shape(array))}"
-        known = None
-        if np.asarray(array).dtype.kind in "fiub":
-            known = of_another(evidence, np.asarray(array)) or reshaped(array, right)
-        kind, text = known or ("wrong_shape", f"the gradient has another shape: {shapes}")
+        kind, text = misshapen(evidence, leaf, array)
         yield Explanation(kind, first_use(evidence, leaf), f"{path}: {text}", 0.0, 0.0, (leaf,))

@@ -11,6 +11,7 @@ from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown, whole
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops import (
+    bypasses,
     coefficients,
     repeated,
     repeated_functions,
@@ -19,7 +20,16 @@ from functional_nets.gradcheck.hypotheses.loops import (
     together,
     upstreams,
 )
-from functional_nets.gradcheck.hypotheses.passes import alternatives, choices, constants, forward, process
+from functional_nets.gradcheck.hypotheses.passes import (
+    alternatives,
+    choices,
+    constants,
+    forward,
+    insertions,
+    permutations,
+    process,
+    targets,
+)
 from functional_nets.gradcheck.hypotheses.rules import (
     convolutions,
     cosine,
@@ -46,8 +56,9 @@ STAGES = (
     (operands, regression, values, convolutions),
     (shares, upstreams, coefficients),
     (repeated, repeated_functions),
-    (steps,),
-    (alternatives, constants, process, forward),
+    (steps, bypasses),
+    (alternatives, constants, process, forward, targets),
+    (insertions, permutations),
     (unknown,),
 )
 
@@ -61,7 +72,7 @@ SIGNED = (
 )  # fmt: skip
 """What proposes mistakes that have a quick projection."""
 
-LOOPS = (shares, coefficients, repeated, repeated_functions, steps)
+LOOPS = (shares, coefficients, repeated, repeated_functions, steps, bypasses)
 """What proposes mistakes that consist in other rules each time a line runs."""
 
 

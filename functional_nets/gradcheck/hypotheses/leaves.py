@@ -9,6 +9,8 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
+MOST = 4  # Uses of a parameter, beyond which none is looked at by itself.
+
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields, when one leaf is wrong, what may have been done to it."""
@@ -17,8 +19,39 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         position = first_use(evidence, leaf)
         for kind, text, cost, array in rearranged(evidence.reference[leaf]):
             yield _single(evidence, leaf, position, kind, text, cost, array)
+        yield from _one_contribution(evidence, leaf)
         yield from _added(evidence, leaf, position)
         yield from _clipped(evidence, leaf, position)
+
+
+def _one_contribution(evidence: Evidence, leaf: int) -> Iterator[Hypothesis]:
+    """The same, done to what comes from one use of several: from the data, but not from the penalty."""
+    uses = evidence.uses.get(evidence.program.leaves[leaf], [])
+    for position, place in uses if 1 < len(uses) <= MOST else ():
+        part = np.asarray(evidence.entries(position)[place])
+        for kind, text, cost, array in rearranged(part):
+            changed = evidence.reference[leaf] - part + array
+            yield _single(evidence, leaf, position, kind, f"of this use, {text}", cost + 0.3, changed)
+        yield from _repeated_rows(evidence, leaf, position, part)
+
+
+def _repeated_rows(evidence: Evidence, leaf: int, position: int, part: Any) -> Iterator[Hypothesis]:
+    """A use that counts each row as often as the batch names it: a penalty that is added example by example."""
+    error = evidence.given[leaf] - evidence.reference[leaf]
+    if not error.ndim or len(error) < 3 or np.size(part) == 0:
+        return
+    rows, right = np.reshape(error, (len(error), -1)), np.reshape(part, (len(part), -1))
+    sizes = np.sum(right * right, axis=1)
+    with np.errstate(all="ignore"):
+        times = np.where(sizes > 0, np.sum(rows * right, axis=1) / sizes, 0)
+    whole = np.round(times)
+    off = np.max(np.abs(rows - whole[:, None] * right), initial=0.0)
+    if np.ptp(whole) == 0 or off > 1e-7 * evidence.scales[leaf] + 4 * evidence.tolerances[leaf]:
+        return
+    shown = ", ".join(f"{count + 1:g}" for count in whole[:8]) + (", …" if len(whole) > 8 else "")
+    text = f"of this use, the rows are counted {shown} times: count each once, not once for each example"
+    added = np.reshape(whole[:, None] * right, error.shape)
+    yield _single(evidence, leaf, position, "wrong_reduction", text, 0.9, evidence.reference[leaf] + added)
 
 
 def first_use(evidence: Evidence, leaf: int) -> int | None:
@@ -95,77 +128,3 @@ def _clipped(evidence: Evidence, leaf: int, position: int | None) -> Iterator[Hy
     if bound and np.count_nonzero(np.abs(given) == bound) > 1:
         text = f"the gradient is clipped to [-{bound:g}, {bound:g}]"
         yield _single(evidence, leaf, position, "upstream", text, 0.8, np.clip(right, -bound, bound))
-
-
-def intermediate(evidence: Evidence, given: Any) -> tuple[str, str] | None:
-    """Returns (kind, text) if the array is the gradient of another value of the loss, else None."""
-    given = np.asarray(given)
-    for number, g in evidence.cotangents.items():
-        if np.shape(g) == given.shape and np.size(g) > 1 and np.any(g) and np.allclose(g, given, rtol=1e-6, atol=0):
-            made = evidence.made.get(number)
-            where = evidence.program.nodes[made].where if made is not None else None
-            line = f"what line {where.line} gives" if where else "another value"
-            return (
-                "wrong_shape",
-                f"this is the gradient of {line}, of shape {list(given.shape)}: it has to go on to here",
-            )
-    return None
-
-
-def of_another(evidence: Evidence, given: Any) -> tuple[str, str] | None:
-    """Returns (kind, text) if an array of another shape is what another parameter should have got, else None."""
-    for path, right in zip(evidence.paths, evidence.reference, strict=True):
-        if np.any(right) and np.shape(right) == np.shape(given) and np.allclose(given, right, rtol=1e-6, atol=0):
-            return "permuted", f"this is the gradient of {path}: put the arrays in order"
-    return None
-
-
-def reshaped(given: Any, right: Any) -> tuple[str, str] | None:
-    """Returns (kind, text) for a gradient of another shape whose values can be explained, else None."""
-    given = np.asarray(given)
-
-    def same(a: Any) -> bool:
-        a = np.asarray(a)
-        scale = np.max(np.abs(right), initial=0.0) or 1.0
-        return a.shape == right.shape and bool(np.max(np.abs(a - right), initial=0.0) <= 1e-6 * scale)
-
-    shapes = f"expected {list(right.shape)}, found {list(given.shape)}"
-    if given.ndim == right.ndim and given.ndim >= 2:
-        for order in itertools.permutations(range(given.ndim)):
-            if same(np.transpose(given, order)):
-                return "transposed", f"the gradient is transposed: {shapes}"
-    if given.size == right.size and same(given.reshape(right.shape)):
-        return "wrong_shape", f"the values are right, the shape is not: {shapes}; reshape it"
-    if given.size == right.size and same(given.reshape(right.shape, order="F")):
-        return "permuted", f"the elements are in another order and the shape is not the parameter's: {shapes}"
-    if given.ndim == right.ndim and all(a >= b for a, b in zip(given.shape, right.shape, strict=True)):
-        for first in itertools.product(*(range(a - b + 1) for a, b in zip(given.shape, right.shape, strict=True))):
-            if same(given[tuple(slice(f, f + n) for f, n in zip(first, right.shape, strict=True))]):
-                return "wrong_shape", f"what was padded is not cut off: {shapes}; cut it off"
-    used = right[np.any(np.reshape(right, (len(right), -1)) != 0, axis=1)] if right.ndim else right
-    if used.shape == given.shape != right.shape and np.allclose(used, given, rtol=1e-6, atol=0):
-        return "wrong_shape", f"only the rows that are not 0 are given: {shapes}; put them where they belong"
-    for count in range(1, given.ndim + 1):
-        for axes in itertools.combinations(range(given.ndim), count):
-            names = " and ".join(map(str, axes))
-            for keep in (False, True):
-                total = given.sum(axes, keepdims=keep)
-                if total.size == right.size and same(total.reshape(right.shape)):
-                    return "wrong_reduction", f"axis {names} is left unsummed: {shapes}; sum over it"
-                mean = given.mean(axes, keepdims=keep)
-                if mean.size == right.size and same(mean.reshape(right.shape)):
-                    return "wrong_shape", f"the values are repeated along axis {names}: {shapes}"
-    for count in range(1, right.ndim + 1):
-        for axes in itertools.combinations(range(right.ndim), count):
-            names = " and ".join(map(str, axes))
-            # What is summed may cancel: softmax minus one-hot sums to 0, and only its rounding is left.
-            room = 16 * _epsilon(given) * np.max(np.abs(right).sum(axes), initial=0.0)
-            for reduced, how in ((right.sum(axes), "summed"), (right.mean(axes), "averaged")):
-                if reduced.size == given.size and np.allclose(reduced.ravel(), given.ravel(), rtol=1e-6, atol=room):
-                    return "wrong_reduction", f"the gradient is {how} over axis {names}, which it has: {shapes}"
-    return None
-
-
-def _epsilon(array: Any) -> float:
-    """The relative rounding error of an array's type."""
-    return float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0

@@ -17,6 +17,7 @@ from functional_nets.gradcheck.hypotheses.rules.normalisers import recognised
 from functional_nets.gradcheck.program import entries
 
 LARGEST = 72  # Elements of a cotangent that is solved for; each costs a backward pass.
+DETERMINED = 0.7  # The share of a cotangent that must follow: equal examples can take each other's.
 LINEAR = {"reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "broadcast_in_dim", "add"}
 SUMS = {"sub", "neg"}
 KINDS = {
@@ -73,9 +74,10 @@ def _cotangent(evidence: Evidence, number: int) -> Any:
     if not np.all(np.isfinite(matrix)):
         return None
     values = np.linalg.svd(matrix, compute_uv=False)
-    if values[-1] < 1e-6 * values[0]:
-        return None  # Several would do: that proves nothing.
-    found = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+    rank = int(np.sum(values > 1e-6 * values[0]))
+    if not rank or equations < 1.25 * rank + 2 or rank < DETERMINED * g.size:
+        return None  # So many would do that it proves nothing.
+    found = np.linalg.lstsq(matrix, wanted, rcond=1e-6)[0]
     off = np.max(np.abs(matrix @ found - wanted))
     room = max(1e-9, 16 * evidence.rounding) * max(1.0, float(np.max(np.abs(wanted))))
     return g + found.reshape(g.shape) if off <= room else None

@@ -141,12 +141,15 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
         yield everywhere(with_g(clip, positions[:-1]), "upstream", text + " but the last", 1.85)
         if node.op == "dot_general":
             text = f"the gradient is clipped to [-{bound}, {bound}] on its way to the step before" + when
-            yield everywhere(dict.fromkeys(positions, _clipped(bound)), "upstream", text, 1.8)
+            for place in (i for i, n in enumerate(node.inputs) if n not in evidence.program.leaves):
+                yield everywhere(dict.fromkeys(positions, _clipped(place, bound)), "upstream", text, 1.8)
 
 
-def _clipped(bound: float) -> Entry:
+def _clipped(place: int, bound: float) -> Entry:
     def entry(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
-        first, *others = entries(node, g, values)
-        return (None if first is None else np.clip(first, -bound, bound), *others)
+        found = list(entries(node, g, values))
+        if found[place] is not None:
+            found[place] = np.clip(found[place], -bound, bound)
+        return tuple(found)
 
     return entry

@@ -18,6 +18,7 @@ from functional_nets.gradcheck.program import Values, gradient, is_real, rerun, 
 MOST = 60
 PIECEWISE = {"max", "min", "clamp", "gt", "lt", "ge", "le", "eq", "ne", "sign", "floor", "round"}
 COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne"}
+CHOICES = {"select_n", "gather", "take"}
 FACTORS = (0.0, -1.0, 0.1, 10.0, 0.5, 2.0, 0.01, 100.0)
 
 
@@ -177,7 +178,10 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
             return  # A factor, and known as such.
         text = f"a constant array k of shape {list(right.shape)} here is {a:.6g}·k + {b:.6g} {where}"
         make = partial(at, evidence, constant, everywhere, a * right + b)
-        yield Hypothesis(kind, constant.position, text, 1.2 if plain and plain_b else 1.4, None, make)
+        cost = 1.15 if (a, b) == (-1, 1) else 1.2 if plain and plain_b else 1.4
+        made = evidence.made.get(constant.numbers[0])
+        chosen = made is not None and program.nodes[made].op in CHOICES
+        yield Hypothesis(kind, made if chosen else constant.position, text, cost, None, make)
 
 
 def _normalised_otherwise(evidence: Evidence, constant: Constant) -> list[tuple[str, float, Any]]:

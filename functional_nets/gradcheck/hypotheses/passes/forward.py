@@ -29,6 +29,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         node = program.nodes[position]
         if len(node.outputs) != 1:
             continue
+        yield from _averaged(evidence, position)
         y = program.values[node.outputs[0]]
         for place, number in enumerate(node.inputs):
             if number in evidence.reach and np.shape(program.values[number]) == np.shape(y) and np.size(y) > 1:
@@ -38,6 +39,25 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
                 yield Hypothesis(kind, position, text, cost, None, _without(evidence, position, place, True))
                 text = f"this gradient was computed from values without {what}"
                 yield Hypothesis(kind, position, text, 1.4, None, _without(evidence, position, place, False))
+
+
+def _averaged(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
+    """One mean of all where there is one for each unit or each example: a mean without its axis."""
+    program = evidence.program
+    node = program.nodes[position]
+    x = program.values[node.inputs[0]]
+    if node.op != "reduce_sum" or np.size(program.values[node.outputs[0]]) < 2 or not np.all(np.isfinite(x)):
+        return
+    y = np.full_like(program.values[node.outputs[0]], np.sum(x) / np.size(program.values[node.outputs[0]]))
+    text = "the mean or sum here is taken over all axes in what this gradient was computed from: give it its axis"
+    for consistent in (False, True):
+
+        def make(consistent: bool = consistent) -> list[Any]:
+            mean = {position: lambda node, g, values: (np.full_like(x, np.sum(g) / np.size(y)),)} if consistent else {}
+            values = rerun(program, {node.outputs[0]: y})
+            return gradient(program, walk(program, evidence.active, values=values, override=mean))
+
+        yield Hypothesis("wrong_axis", position, text, 1.0, None, make)
 
 
 def described(evidence: Evidence, node: Node, place: int) -> tuple[str, str]:

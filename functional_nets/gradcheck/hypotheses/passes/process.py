@@ -71,14 +71,11 @@ def _updated_early(evidence: Evidence) -> Iterator[Hypothesis]:
             values = [
                 new if n in views else old for n, (old, new) in enumerate(zip(program.values, other, strict=True))
             ]
-            return gradient(program, walk(program, evidence.active, values=values))
+            return _where_wrong(evidence, gradient(program, walk(program, evidence.active, values=values)))
 
         def everywhere(theta: Any, leaf: int = leaf, number: int = number) -> list[Any]:
-            changed = at(evidence, {number: program.values[number] - float(np.ravel(theta)[0]) * evidence.given[leaf]})
-            return [
-                new if n in evidence.wrong else right
-                for n, (new, right) in enumerate(zip(changed, evidence.reference, strict=True))
-            ]
+            stepped = program.values[number] - float(np.ravel(theta)[0]) * evidence.given[leaf]
+            return _where_wrong(evidence, at(evidence, {number: stepped}))
 
         again = fitted(evidence, everywhere, [0.0])
         if again is not None and abs(again[0]) > 1e-9:
@@ -91,7 +88,15 @@ def _updated_early(evidence: Evidence) -> Iterator[Hypothesis]:
             text = (
                 f"{evidence.paths[leaf]} was updated (learning rate {rate:g}) before this gradient used it: update last"
             )
-            yield Hypothesis("mutated", _reader(evidence, number), text, 1.1, None, partial(moved, rate))
+            yield Hypothesis("mutated", reader(evidence, number), text, 1.1, None, partial(moved, rate))
+
+
+def _where_wrong(evidence: Evidence, found: Sequence[Any]) -> list[Any]:
+    """Another gradient for the wrong leaves; the others were computed before, or by the way."""
+    return [
+        new if leaf in evidence.wrong else right
+        for leaf, (new, right) in enumerate(zip(found, evidence.reference, strict=True))
+    ]
 
 
 def _fitted_step(evidence: Evidence, by: Sequence[Any]) -> float | None:
@@ -152,20 +157,34 @@ def _reordered(evidence: Evidence) -> Iterator[Hypothesis]:
             changes.append(("off by one", 0.9, (value - 1) % (top + 1)))
             changes.append(("in reverse order of classes", 0.9, top - value))
             changes.append(("all the first class", 1.0, np.zeros_like(value)))
+            changes += [("taken from another argument", 1.0, other) for other in _labels(evidence, number)]
         elif is_real(value) and value.ndim == 2 and value.shape[0] == value.shape[1]:
             changes.append(("transposed", 1.0, value.T))
         for how, cost, other in changes:
             if np.array_equal(other, value):
                 continue
             text = f"the gradient is that for argument {which + 1} {how}, against the other arguments"
-            yield Hypothesis("permuted", _reader(evidence, number), text, cost, None, _with(evidence, number, other))
+            yield Hypothesis("permuted", reader(evidence, number), text, cost, None, _with(evidence, number, other))
+
+
+def _labels(evidence: Evidence, own: int) -> Iterator[Any]:
+    """Other arguments that could be labels: integers of the same shape, and one-hot rows, as those of inputs."""
+    value = np.asarray(evidence.program.values[own])
+    for number in evidence.program.arguments:
+        other = evidence.program.values[number]
+        if number == own or hasattr(other, "addressable_data"):
+            continue
+        if other.dtype.kind in "iu" and other.shape == value.shape:
+            yield other
+        if is_real(other) and other.shape[:-1] == value.shape and np.all(np.sum(other, axis=-1) == 1):
+            yield np.argmax(other, axis=-1).astype(value.dtype)
 
 
 def _with(evidence: Evidence, number: int, value: Any) -> Callable[[], list[Any]]:
     return lambda: at(evidence, {number: value})
 
 
-def _reader(evidence: Evidence, number: int) -> int | None:
+def reader(evidence: Evidence, number: int) -> int | None:
     """Returns the first operation that reads an argument, through operations that lead to the loss."""
     nodes = evidence.program.nodes
     uses = [position for position, node in enumerate(nodes) if number in node.inputs]

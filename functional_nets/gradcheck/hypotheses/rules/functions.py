@@ -23,7 +23,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
             d = slope(evidence, inside, x, y)
             yield from derivatives(evidence, inside[0], x, y, d, curved, masked)
             if curved:
-                yield from _one_path(evidence, x, y, d)
+                yield from _one_path(evidence, inside[0], x, y, d)
             if curved and len(inside) < LONGEST:
                 yield from _elsewhere(evidence, inside, x, y, d)
     for position in evidence.active:
@@ -83,7 +83,7 @@ def is_curved(evidence: Evidence, position: int) -> bool:
     return True
 
 
-def _one_path(evidence: Evidence, x: int, y: int, d: Any) -> Iterator[Hypothesis]:
+def _one_path(evidence: Evidence, function: int, x: int, y: int, d: Any) -> Iterator[Hypothesis]:
     """One contribution to the output's gradient that does not go through the function, while the others do."""
     uses = evidence.uses.get(y, [])
     if not 1 < len(uses) <= 6:
@@ -91,9 +91,11 @@ def _one_path(evidence: Evidence, x: int, y: int, d: Any) -> Iterator[Hypothesis
     for position, place in uses:
         part = np.asarray(evidence.entries(position)[place])
         delta = {x: part * (1 - d)}
-        text = "this contribution is added behind the function's derivative: it has to go through it as the others do"
+        where = evidence.program.nodes[position].where
+        text = f"the contribution of line {where.line if where else '?'} is added behind this function's derivative: "
+        text += "it has to go through it as the others do"
         pulled = partial(evidence.pulled, delta, evidence.made.get(x, -1) + 1)
-        yield Hypothesis("wrong_derivative", position, text, 0.95, delta, pulled)
+        yield Hypothesis("wrong_derivative", function, text, 0.95, delta, pulled)
 
 
 def _is_masked(evidence: Evidence, position: int) -> bool:
@@ -174,6 +176,8 @@ def derivatives(
         kind, text = mistake.kind, mistake.text
         if not special and "relu" in names and kind == "wrong_derivative":
             kind = "wrong_mask" if "passed through" in text else kind
+        if "abs" in names and kind == "wrong_loss" and x in program.leaves:
+            kind = "wrong_derivative"  # A penalty is no error that could have been squared instead.
         cost = 0.3 if special else (1.3 if kind == "upstream" else 1.0) + mistake.rarity
         yield Hypothesis(kind, position, text, cost, delta)
     if not straight and np.size(d) > 1:

@@ -88,7 +88,12 @@ def _unsummed(g: Any, x: Any, lost: tuple[int, ...]) -> Found:
         yield "missing_term", f"the first index of axis {axis} is left out of the sum", 1.2, np.reshape(part, x.shape)
         part = np.take(g, range(g.shape[axis] - 1), axis).sum(lost)
         yield "missing_term", f"the last index of axis {axis} is left out of the sum", 1.2, np.reshape(part, x.shape)
-    yield "wrong_reduction", "the largest is taken where it must be summed", 1.5, np.reshape(g.max(lost), x.shape)
+    for extreme in (g.max(lost), g.min(lost)):
+        text = "the largest of them is taken where they must be summed"
+        yield "wrong_reduction", text, 1.5, np.reshape(extreme, x.shape)
+    for extreme in (g.max(), g.min()):
+        text = "one contribution is counted for each place, however many there are: sum over all"
+        yield "wrong_reduction", text, 1.55, np.full(x.shape, extreme)
     text = "the absolute values are summed: sum the values"
     yield "wrong_reduction", text, 1.8, np.reshape(np.abs(g).sum(lost), x.shape)
     for axes in _subsets(g.ndim, len(lost)):
@@ -160,6 +165,13 @@ def _gather(evidence: Evidence, position: int, node: Node) -> Found:
             yield "permuted", text, 1.2, np.roll(total, step, axis)
 
 
+def _overwritten(evidence: Evidence, position: int, node: Node) -> Found:
+    """What was written over has no part in the result, and no gradient."""
+    g = np.asarray(evidence.cotangents_of(position))
+    text = "the elements that are written over here have no part in the loss: set their gradient to zero"
+    yield "wrong_mask", text, 0.4, g
+
+
 def _cumulative(evidence: Evidence, position: int, node: Node) -> Found:
     g = np.asarray(evidence.cotangents_of(position))
     axis, reverse = node.params["axis"], node.params["reverse"]
@@ -220,6 +232,7 @@ TABLE = {
     "reduce_window_max": windows,
     "reduce_window_sum": windows,
     "gather": _gather,
+    "scatter": _overwritten,
     "cumsum": _cumulative,
     "transpose": _moved,
     "reshape": _moved,

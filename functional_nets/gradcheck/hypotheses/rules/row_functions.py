@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,6 +125,10 @@ def standardiser(eps: float) -> Normaliser:
     def inner(g: Any, y: Any, axes: Axes) -> Any:
         return g - mean(g, axes) - y * mean(g * y, axes)
 
+    def by_power(power: float, g: Any, y: Any, x: Any, axes: Axes) -> Any:
+        along = y * mean(g * y, axes) * spread(x, axes) ** power
+        return (g - mean(g, axes)) / spread(x, axes) - along
+
     keep = "mean and variance depend on every element, too; "
     return Normaliser(
         "normalising to mean 0 and variance 1",
@@ -147,8 +152,15 @@ def standardiser(eps: float) -> Normaliser:
             ("the centred value is used where the normalised one belongs", "wrong_operand",
              lambda g, y, x, axes: (g - mean(g, axes) - _centred(x, axes) * mean(g * _centred(x, axes), axes))
              / spread(x, axes)),
+            *(
+                (f"the power of variance + eps in the variance's gradient is -3/2; here it is {power}",
+                 "wrong_derivative", partial(by_power, 2 * power + 2))
+                for power in (-1, -2, -2.5, -3, 0.5, 1.5)
+            ),
+            ("the gradient of the normalised value is divided by the variance, not by its root", "wrong_derivative",
+             lambda g, y, x, axes: ((g - mean(g, axes)) / spread(x, axes) - y * mean(g * y, axes)) / spread(x, axes)),
         ),
-        ("second", "second", "first", "root", "root", "second", "root", "root"),
+        ("second", "second", "first", "root", "root", "second", "root", "root", *["root"] * 7),
         lambda g, y, x, other, axes: inner(g, y, other) / spread(x, axes),
     )  # fmt: skip
 
