@@ -11,18 +11,20 @@ the reach of a narrower type's rounding are decided one by one, at random: they 
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.precision import SAFETY, reach
-from functional_nets.gradcheck.program import Node, Program, Values, entries, gradient, walk
+from functional_nets.gradcheck.program import Foreign, Node, Program, Values, compute, entries, gradient, walk
 from functional_nets.gradcheck.ties import Alternative, alternatives
 
 MOST_COLUMNS = 400  # Of more, all elements of an operation make the same choice.
 MOST_NUMBERS = 2e7  # Of the matrix that is solved with.
 MOST_CONVENTIONS = 27
+FEW = 4  # Conventions beside which a mistake is looked for.
 EXACT = SAFETY * 2.0**-53
 ITERATIONS = 12  # Choices behind one another multiply: their proportions are found by Newton's method.
 SUM_TO_ONE = 1e3  # Weight of the condition against the rest, whose columns have a norm of at most 1.
@@ -124,6 +126,33 @@ def _conventions(kinks: Sequence[Kink]) -> Iterator[State]:
                 state[kink.key] = np.zeros((len(kink.choices), *kink.units.shape))
                 state[kink.key][choice, ...] = kink.units
         yield state
+
+
+def conventions(evidence: Evidence) -> Iterator[Evidence]:
+    """Yields the evidence with all kinks of a kind decided otherwise, each as a program of its own.
+
+    Code that takes the first of the elements that tie is right, and may have a mistake elsewhere.
+    """
+    program = evidence.program
+    kinks = [kink for kink in find(evidence, EXACT) if kink.exact]
+    for state in itertools.islice(_conventions(kinks), FEW) if kinks else ():
+        nodes = list(program.nodes)
+        for kink in kinks:
+            if kink.key in state:
+                node = nodes[kink.position]
+                pullback = partial(_pullback, program, node, _rule([(kink, state[kink.key])]))
+                foreign = Foreign(partial(_value, node), pullback)
+                nodes[kink.position] = node._replace(op=f"{node.op} at a kink", foreign=foreign)
+        changed = program._replace(nodes=tuple(nodes))
+        yield Evidence(changed, evidence.given, evidence.paths, evidence.tolerances, evidence.rounding)
+
+
+def _value(node: Node, *inputs: Any) -> Any:
+    return compute(node, inputs)[0]
+
+
+def _pullback(program: Program, node: Node, rule: Any, g: Any, *inputs: Any) -> tuple[Any, ...]:
+    return tuple(rule(node, g, program.values))
 
 
 def _rule(decided: Sequence[tuple[Kink, np.ndarray]]) -> Any:

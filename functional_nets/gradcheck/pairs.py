@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ Signed = tuple[Hypothesis, np.ndarray]
 FIRST = 8  # Partial explanations after which a second one is looked for.
 
 
-def habits(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[Hypothesis]:
+def habits(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[Signed]:
     """Yields one mistake made at every operation of a kind, as by a function that is wrong and used everywhere."""
     alike: dict[tuple[Any, ...], list[Signed]] = defaultdict(list)
     for hypothesis, signature in signed:
@@ -24,10 +25,14 @@ def habits(evidence: Evidence, signed: Sequence[Signed]) -> Iterator[Hypothesis]
             alike[hypothesis.kind, op, hypothesis.text, hypothesis.cost].append((hypothesis, signature))
     for (kind, _, text, _), several in alike.items():
         places = {hypothesis.position for hypothesis, _ in several}
-        if 1 < len(several) == len(places) and evidence.matches(sum((s for _, s in several), np.zeros(1))):
+        if 1 < len(several) == len(places):
             first = min(several, key=lambda one: one[0].position or 0)[0]
+            last = max(hypothesis.position or 0 for hypothesis, _ in several)
             words = f"{text} (at all {len(several)} operations of this kind)"
-            yield Hypothesis(kind, first.position, words, first.cost + 0.2, _sum([h for h, _ in several]), None)
+            delta = _sum([h for h, _ in several])
+            pulled = partial(evidence.pulled, delta, last)
+            every = Hypothesis(kind, first.position, words, first.cost + 0.2, delta, pulled)
+            yield every, sum((s for _, s in several), np.zeros(1))
 
 
 def added(evidence: Evidence, signed: Sequence[Signed]) -> list[Hypothesis]:

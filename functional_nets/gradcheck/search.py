@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck import pairs
+from functional_nets.gradcheck import kinks, pairs
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown, whole
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
@@ -65,6 +65,8 @@ STAGES = (
 
 QUICK = STAGES[:5]
 
+OTHERWISE = " (beside that, ties and kinks are decided in a way of its own, which is right as well)"
+
 Signed = tuple[Hypothesis, np.ndarray]
 
 SIGNED = (
@@ -92,7 +94,17 @@ def search(evidence: Evidence) -> list[Candidate]:
         return []
     evidence.deadline = time.monotonic() + SECONDS
     found = _singles(evidence, STAGES)
-    return found or _pairs(evidence) or _leaf_by_leaf(evidence)
+    return found or _pairs(evidence) or _leaf_by_leaf(evidence) or _beside_kinks(evidence)
+
+
+def _beside_kinks(evidence: Evidence) -> list[Candidate]:
+    """Returns a mistake of code that decides kinks and ties in its own way, as it may."""
+    for other in kinks.conventions(evidence):
+        other.deadline = time.monotonic() + SECONDS / 4
+        found = _singles(other, QUICK)
+        if found:
+            return [c._replace(hypothesis=c.hypothesis._replace(text=c.hypothesis.text + OTHERWISE)) for c in found]
+    return []
 
 
 def _singles(evidence: Evidence, stages: Sequence[Sequence[Any]]) -> list[Candidate]:
@@ -105,22 +117,24 @@ def _singles(evidence: Evidence, stages: Sequence[Sequence[Any]]) -> list[Candid
     return _ranked(evidence, found)
 
 
-def _habits(evidence: Evidence, signed: Sequence[Signed]) -> list[Candidate]:
-    return _ranked(evidence, [c for c in (_verified(evidence, h) for h in pairs.habits(evidence, signed)) if c])
+def _habits(evidence: Evidence, everywhere: Sequence[Signed]) -> list[Candidate]:
+    matching = [hypothesis for hypothesis, signature in everywhere if evidence.matches(signature)]
+    return _ranked(evidence, [c for c in (_verified(evidence, h) for h in matching) if c])
 
 
 def _pairs(evidence: Evidence) -> list[Candidate]:
     """Returns two mistakes: one that explains a part, and one that explains the rest once the first is granted."""
     evidence.deadline = time.monotonic() + SECONDS / 2
     relaxed = evidence.relaxed()
-    known = _in_loops(evidence, relaxed)
+    known = _in_loops(evidence, relaxed) or _loop_and_factor(evidence)
     if known:
         return known
     signed: list[Signed] = []
     for module in SIGNED:
         list(_tested(relaxed, _proposed(module, relaxed), signed))
     found: list[tuple[float, int, Hypothesis, Candidate]] = []
-    habits = _habits(evidence, signed)
+    everywhere = list(pairs.habits(evidence, signed))
+    habits = _habits(evidence, everywhere)
     if habits:
         return habits
     for first in pairs.firsts(relaxed, signed):
@@ -133,11 +147,11 @@ def _pairs(evidence: Evidence) -> list[Candidate]:
     if found:
         *_, first, plainest = min(found)
         return _both(first, plainest)
-    for first, factor in pairs.scaled(relaxed, signed):
+    for first, factor in pairs.scaled(relaxed, [*signed, *everywhere]):
         second = _factor(evidence, factor)
         if second:
             return _both(first, second[0])
-    return _loop_and_factor(evidence)
+    return []
 
 
 def _in_loops(evidence: Evidence, relaxed: Evidence) -> list[Candidate]:
@@ -158,7 +172,7 @@ def _in_loops(evidence: Evidence, relaxed: Evidence) -> list[Candidate]:
 
 def _loop_and_factor(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake in a loop, and the factor that is wrong beside it."""
-    for module in (shares, repeated, steps):
+    for module in (shares, repeated, repeated_functions, steps):
         for hypothesis in _proposed(module, evidence):
             if evidence.late:
                 return []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from functional_nets.backprop.rules import RULES
-from functional_nets.gradcheck.program import Node, Program, Values, compute, is_real
+from functional_nets.gradcheck.program import Node, Program, Values, compute, entries, is_real
 from functional_nets.gradcheck.shifts import SHIFT
 
 LINEAR = {
@@ -28,6 +28,7 @@ NOT_ELEMENTWISE = {
 }  # fmt: skip
 """What may give an array of the shape of its input, of which each element depends on several."""
 
+EXTREMES = {"reduce_max", "reduce_min"}
 CONSTANT = {"stop_gradient", "sign", "floor", "ceil", "round", SHIFT}
 
 
@@ -67,7 +68,30 @@ def _push(node: Node, tangent: Mapping[int, Any], values: Values) -> tuple[Any, 
             if slope is not None and number in tangent
         ]
         return (sum(parts, np.zeros_like(y)),)
+    if node.op in EXTREMES or (node.foreign is not None and len(node.outputs) == 1):
+        found = _transposed(node, moves, values)
+        if found is not None:
+            return (found,)
     return _difference(node, inputs, moves)
+
+
+def _transposed(node: Node, moves: list[Any], values: Values) -> Any:
+    """The tangent by the rule itself, where each element of an input has a part in one of the output at most.
+
+    At a tie it is the rule that says which of the elements counts, and a difference would count another.
+    """
+    y = values[node.outputs[0]]
+    total = np.zeros_like(y)
+    for slope, move in zip(entries(node, np.ones_like(y), values), moves, strict=True):
+        if slope is None:
+            continue
+        if np.shape(slope) == np.shape(y):
+            total = total + slope * move
+        elif "axes" in node.params and np.ndim(slope) > np.ndim(y):
+            total = total + np.sum(slope * move, axis=tuple(node.params["axes"]))
+        else:
+            return None
+    return total
 
 
 def _difference(node: Node, inputs: list[Any], moves: list[Any]) -> tuple[Any, ...]:

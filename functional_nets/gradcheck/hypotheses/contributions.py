@@ -3,6 +3,7 @@
 The weights are solved for, all at once: two terms that are wrong in different ways are found as easily as one.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.rules.forgotten import close
 from functional_nets.gradcheck.hypotheses.rules.places import term as line_of_term
 
 MOST = 8  # Terms of a sum.
@@ -31,11 +33,32 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     for number, uses in evidence.uses.items():
         if 2 <= len(uses) <= MOST and evidence.concerns(number):
             terms = [Term(number, np.asarray(evidence.entries(p)[place]), p) for p, place in sorted(uses)]
-            yield from _weighted(evidence, terms, "use")
+            yield from _weighted(evidence, terms, "use", min(uses)[0])
+            yield from _one_against_the_rest(evidence, terms)
     for position in evidence.active:
         terms = list(_terms(evidence, position))
         if 2 <= len(terms) <= MOST and any(evidence.concerns(n) for n in evidence.program.nodes[position].outputs):
-            yield from _weighted(evidence, terms, "term")
+            yield from _weighted(evidence, terms, "term", position)
+
+
+def _one_against_the_rest(evidence: Evidence, terms: list[Term]) -> Iterator[Hypothesis]:
+    """A branch and a shortcut that hold one array: what one writes into it, the other finds."""
+    number, total = terms[0].number, np.sum([term.part for term in terms], axis=0)
+    if len(terms) < 2 or np.shape(total) != np.shape(evidence.program.values[number]):
+        return
+    for term in terms:
+        others = total - term.part
+        for delta in (others - term.part, term.part - others):
+            if np.any(delta):
+                text = "one branch's gradient is written over the array of the other's, and is counted twice: copy it"
+                yield Hypothesis(
+                    "mutated",
+                    term.position,
+                    text,
+                    0.7,
+                    {number: delta},
+                    partial(evidence.pulled, {number: delta}, evidence.made.get(number, -1) + 1),
+                )
 
 
 def _terms(evidence: Evidence, position: int) -> Iterator[Term]:
@@ -61,7 +84,8 @@ def _uses(evidence: Evidence, position: int) -> list[tuple[int, int]]:
     return evidence.uses.get(evidence.program.nodes[position].outputs[0], [])
 
 
-def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypothesis]:
+def _weighted(evidence: Evidence, terms: list[Term], what: str, above: int) -> Iterator[Hypothesis]:
+    """The weights that fit, for the uses of a value or for the terms of the sum at the position above."""
     columns = [evidence.signature({term.number: term.part}) for term in terms]
     kept = [i for i, column in enumerate(columns) if np.max(np.abs(column), initial=0.0) > 0]
     if len(kept) < 2 or 2 * len(kept) > len(evidence.target):
@@ -75,10 +99,11 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypo
         return
     weights = [simple(float(weight), rounding=evidence.rounding) for weight in solved]
     wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
-    if len(wrong) < 2 or not all(plain for _, plain in weights):
+    exchanged = what == "term" and len(wrong) == 2 and close(math.prod(weights[i][0] for i in wrong), 1.0)
+    if len(wrong) < 2 or not (exchanged or all(plain for _, plain in weights)):
         return
-    if what == "term" and len(set(weights)) == 1:
-        return  # A factor of the whole sum, and known as such.
+    if len(set(weights)) == 1 and (what == "term" or weights[0][0] not in (0, -1)):
+        return  # A factor of the whole, and known as such.
     delta: dict[int, Any] = {}
     for (weight, _), term in zip(weights, terms, strict=True):
         if weight != 1:
@@ -86,6 +111,9 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str) -> Iterator[Hypo
     first = min(wrong, key=lambda i: (weights[i][0] != 0, i))
     kind, text, cost = _described([weight for weight, _ in weights], what, weights[first][0])
     position = terms[first].position
+    if exchanged and weights[first][0] > 0:
+        kind, cost, position = "wrong_operand", 0.6, above
+        text = "the weights of two terms of this sum are exchanged: " + text
     if what == "use" and not any(weight for weight, _ in weights):
         # Nothing is wrong with the uses: what makes the value is passed over.
         position, cost = evidence.made.get(terms[0].number, position), 0.5

@@ -1,6 +1,7 @@
 """Mistakes in one array of the gradient itself: another shape, another order, a term added."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 
-MOST = 4  # Uses of a parameter, beyond which none is looked at by itself.
+VIEWS = {"reshape", "broadcast_in_dim", "squeeze", "expand_dims", "transpose", "convert_element_type", "copy"}
+MOST = 4  # Lines that use a parameter, beyond which none is looked at by itself.
 
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
@@ -25,13 +27,16 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
 
 
 def _one_contribution(evidence: Evidence, leaf: int) -> Iterator[Hypothesis]:
-    """The same, done to what comes from one use of several: from the data, but not from the penalty."""
-    uses = evidence.uses.get(evidence.program.leaves[leaf], [])
-    for position, place in uses if 1 < len(uses) <= MOST else ():
-        part = np.asarray(evidence.entries(position)[place])
+    """The same, done to what comes from one line of several: from the data, but not from the penalty."""
+    lines: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
+    for position, place in evidence.uses.get(evidence.program.leaves[leaf], []):
+        lines[evidence.program.nodes[position].where].append((position, evidence.entries(position)[place]))
+    for uses in lines.values() if 1 < len(lines) <= MOST else ():
+        part = np.sum([np.asarray(entry) for _, entry in uses], axis=0)
+        position = min(p for p, _ in uses)
         for kind, text, cost, array in rearranged(part):
             changed = evidence.reference[leaf] - part + array
-            yield _single(evidence, leaf, position, kind, f"of this use, {text}", cost + 0.3, changed)
+            yield _single(evidence, leaf, position, kind, f"of this line's part, {text}", cost + 0.3, changed)
         yield from _repeated_rows(evidence, leaf, position, part)
 
 
@@ -49,15 +54,22 @@ def _repeated_rows(evidence: Evidence, leaf: int, position: int, part: Any) -> I
     if np.ptp(whole) == 0 or off > 1e-7 * evidence.scales[leaf] + 4 * evidence.tolerances[leaf]:
         return
     shown = ", ".join(f"{count + 1:g}" for count in whole[:8]) + (", …" if len(whole) > 8 else "")
-    text = f"of this use, the rows are counted {shown} times: count each once, not once for each example"
+    text = f"of this line's part, the rows are counted {shown} times: count each once, not once for each example"
     added = np.reshape(whole[:, None] * right, error.shape)
     yield _single(evidence, leaf, position, "wrong_reduction", text, 0.9, evidence.reference[leaf] + added)
 
 
 def first_use(evidence: Evidence, leaf: int) -> int | None:
     """Returns the node that uses a leaf first in the forward pass: where a person looks for its gradient."""
-    uses = evidence.uses.get(evidence.program.leaves[leaf])
-    return min(uses)[0] if uses else None
+    uses = evidence.uses.get(evidence.program.leaves[leaf], [])
+    while uses:
+        position = min(uses)[0]
+        node = evidence.program.nodes[position]
+        same = np.size(evidence.program.values[node.outputs[0]]) == np.size(evidence.reference[leaf])
+        uses = evidence.uses.get(node.outputs[0], []) if node.op in VIEWS and same else []
+        if not uses:
+            return position
+    return None
 
 
 def _single(

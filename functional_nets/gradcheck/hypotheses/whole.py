@@ -103,6 +103,9 @@ def _penalised(evidence: Evidence) -> Iterator[Hypothesis]:
         if np.max(np.abs(part - rate * x)) > 1e-9 * np.max(np.abs(part)):
             continue
 
+        if any(evidence.program.leaves[leaf] == node.inputs[0] for leaf in evidence.wrong):
+            continue  # It holds that one.
+
         def gradient(rate: float = rate) -> list[Any]:
             """With the penalty on all elements of all leaves that are wrong, once."""
             found = list(evidence.reference)
@@ -117,12 +120,12 @@ def _penalised(evidence: Evidence) -> Iterator[Hypothesis]:
 
 def _penalty(evidence: Evidence, leaf: int) -> int | None:
     """The line of a penalty on other parameters, if the loss has one: these were taken for some of them."""
-    program = evidence.program
-    squares = [
+    nodes, values = evidence.program.nodes, evidence.program.values
+    terms = [
         p for p in evidence.active
-        if program.nodes[p].op in ("square", "integer_pow", "abs") and program.nodes[p].inputs[0] in program.leaves
+        if np.shape(values[nodes[p].outputs[0]]) == () and len(evidence.reach[nodes[p].outputs[0]]) == 1
     ]  # fmt: skip
-    return max(squares) if squares else first_use(evidence, leaf)
+    return max(terms) if terms else first_use(evidence, leaf)
 
 
 def _averaged(evidence: Evidence) -> Iterator[Hypothesis]:

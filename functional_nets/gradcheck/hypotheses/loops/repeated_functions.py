@@ -33,7 +33,9 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
         for kind, text, cost, formula in _formulas(evidence, runs[0], slopes[0]):
             change = _replaced(evidence, runs, slopes, formula)
             more = 0.0 if where else 0.1
-            yield Hypothesis(kind, runs[0].inside[0], f"{text}, {often}", cost + more, change=change)
+            changed = (run for run, d in zip(runs, slopes, strict=True) if _differs(evidence, run, d, formula))
+            first = next(changed, runs[0])
+            yield Hypothesis(kind, first.inside[0], f"{text}, {often}", cost + more, change=change)
 
 
 def _alike(evidence: Evidence) -> Iterator[tuple[Location | None, list[Run]]]:
@@ -66,6 +68,13 @@ def _formulas(evidence: Evidence, run: Run, right: Any) -> Iterator[tuple[str, s
         if name not in own:
             text = f"this is the derivative of {name}; the activation here is {own[0]}"
             yield "wrong_derivative", text, 0.9, _derivative(derivative)
+
+
+def _differs(evidence: Evidence, run: Run, d: Any, formula: Formula) -> bool:
+    """Whether a formula gives another slope than the right one at a run; a product with 1 has many right ones."""
+    values = evidence.program.values
+    with np.errstate(all="ignore"):
+        return not np.allclose(formula(np.ones_like(d), values[run.y], values[run.x], d), d)
 
 
 def _derivative(of: Callable[[Any], Any]) -> Formula:

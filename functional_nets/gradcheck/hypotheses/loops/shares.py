@@ -25,6 +25,7 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     together = groups(evidence)
     for runs in together:
         yield from _reordered(evidence, runs.positions)
+        yield from _joined(evidence, runs.positions)
     yield from _slices(evidence, together)
     yield from _subsets(evidence, together)
 
@@ -39,6 +40,34 @@ def _reordered(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]
             text = f"the parts of this split come back in the order {order}: put them where they were"
             turned = dict.fromkeys(positions, _in_order(order))
             yield everywhere(turned, "permuted", text, 1.0)
+
+
+def _joined(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
+    """A part of a concatenation that gets the gradient of other rows: those of [x, h] for those of [h, x]."""
+    node = evidence.program.nodes[positions[-1]]
+    if node.op != "concatenate":
+        return
+    axis = node.params["dimension"]
+    whole = np.shape(evidence.program.values[node.outputs[0]])[axis]
+    first = 0
+    for place, number in enumerate(node.inputs):
+        width = np.shape(evidence.program.values[number])[axis]
+        for start in range(whole - width + 1) if number in evidence.reach else ():
+            if start != first:
+                text = f"this part of the concatenation gets the gradient of the places from {start} on; its own begin "
+                text += f"at {first}, each time this line runs"
+                cut = dict.fromkeys(positions, _cut(place, axis, start, width))
+                yield everywhere(cut, "permuted", text, 0.9)
+        first += width
+
+
+def _cut(place: int, axis: int, start: int, width: int) -> Entry:
+    def entry(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
+        found = list(entries(node, g, values))
+        found[place] = np.take(np.asarray(g), range(start, start + width), axis)
+        return tuple(found)
+
+    return entry
 
 
 def _subsets(evidence: Evidence, together: list[Runs]) -> Iterator[Hypothesis]:

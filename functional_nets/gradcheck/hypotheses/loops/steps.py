@@ -3,6 +3,7 @@
 In each run of a line, a rule takes the array of another line, of the run before or of the run after.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -26,13 +27,26 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     together = groups(evidence)
     known = slots(evidence)
     start = initial(evidence)
-    for runs in together:
+    for runs in [*together, *_sharing(evidence)]:
         yield from turned(evidence, runs)
     for runs in together:
         node = evidence.program.nodes[runs.positions[-1]]
         if node.op in KEEPERS and node.op in RULES:
             yield from _exchanged(evidence, runs, known, start)
     yield from _buffers(evidence, known)
+
+
+def _sharing(evidence: Evidence) -> Iterator[Runs]:
+    """The products of several lines with one matrix that is no parameter, as a graph's adjacency."""
+    uses: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for position in evidence.active:
+        node = evidence.program.nodes[position]
+        for place, number in enumerate(node.inputs if node.op == "dot_general" else ()):
+            if number not in evidence.reach:
+                uses[number, place].append(position)
+    for positions in uses.values():
+        if len({evidence.program.nodes[p].where for p in positions}) > 1:
+            yield Runs((), positions)
 
 
 def turned(evidence: Evidence, runs: Runs) -> Iterator[Hypothesis]:

@@ -25,6 +25,11 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
                 text = f"this gradient belongs to a forward pass in which the condition here {words}"
                 make = partial(at, evidence, {which: new(program.values[which])})
                 yield Hypothesis("wrong_mask", position, text, 0.25, None, make)
+            shape = np.shape(program.values[which])
+            if len(shape) > 1 and shape[-1] == shape[-2]:
+                text = "this gradient belongs to a forward pass in which the mask here is transposed"
+                make = partial(at, evidence, {which: np.swapaxes(program.values[which], -1, -2)})
+                yield Hypothesis("wrong_mask", position, text, 0.85, None, make)
             text = "this gradient belongs to a forward pass in which the condition here is inverted"
             make = partial(at, evidence, {which: ~program.values[which]})
             yield Hypothesis("wrong_mask", position, text, 0.9, None, make)

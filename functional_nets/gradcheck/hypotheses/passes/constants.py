@@ -155,6 +155,8 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
     if len(np.unique(right)) == 2 and np.any(right == 0):
         others.append(("inverted", 1.05, right.max() - right))
         others.append(("without its scale", 1.05, (right != 0) * 1.0))
+    if np.ptp(right):
+        others.append(("replaced by its mean", 1.0, np.full_like(right, right.mean())))
     for axis in range(right.ndim):
         if right.shape[axis] > 1:
             others.append((f"reversed along axis {axis}", 1.2, np.flip(right, axis)))
@@ -166,6 +168,7 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
         if not np.array_equal(value, right):
             special = "transposed" if words == "transposed" else "wrong_axis" if "normalised" in words else kind
             special = "permuted" if words.startswith(("reversed", "shifted")) else special
+            special = "wrong_reduction" if "mean" in words else special
             text = f"a constant array of shape {list(right.shape)} here is {words} {where}"
             make = partial(at, evidence, constant, everywhere, value)
             own = evidence.made.get(constant.numbers[0], constant.position)
@@ -179,6 +182,7 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
         text = f"a constant array k of shape {list(right.shape)} here is {a:.6g}·k + {b:.6g} {where}"
         make = partial(at, evidence, constant, everywhere, a * right + b)
         cost = 1.15 if (a, b) == (-1, 1) else 1.2 if plain and plain_b else 1.4
+        kind = "wrong_operand" if kind == "wrong_mask" and a not in (0, -1) else kind
         made = evidence.made.get(constant.numbers[0])
         chosen = made is not None and program.nodes[made].op in CHOICES
         yield Hypothesis(kind, made if chosen else constant.position, text, cost, None, make)

@@ -10,8 +10,10 @@ from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.passes.constants import constants
 from functional_nets.gradcheck.hypotheses.rules.forgotten import named
+from functional_nets.gradcheck.hypotheses.rules.places import reader
 from functional_nets.gradcheck.program import is_real, rerun
 
+OFFSETS = (("½ log 2π", 0.5 * math.log(2 * math.pi)), ("½", 0.5), ("1", 1.0), ("log 2", math.log(2)))
 GUARDS = (1e-7, 1e-8, 1e-5, 1e-6, 1e-9, 1e-10, 1e-12, 1e-15, 1e-4, 1e-3)
 
 
@@ -48,6 +50,11 @@ def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypoth
         if node.outputs[0] != program.result and np.shape(value) == () and same(value):
             after = _next(evidence, position)
             yield wrong(after, shown + "what this line does to it is left out", 0.4)
+    for name, constant in OFFSETS:
+        for count in _counts(evidence):
+            if same(right + count * constant) or same(right - count * constant):
+                what = "has" if given > right else "lacks"
+                yield wrong(last, f"{shown}it {what} a constant, {count:g} times {name}", 0.5)
     if right and given:
         yield from _scaled(evidence, given / right, wrong, shown, last)
     yield from _terms(evidence, given, same, wrong, shown)
@@ -65,6 +72,12 @@ def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypoth
                 guarded = rerun(program, {node.outputs[0]: np.log(program.values[node.inputs[0]] + eps)})
                 if same(guarded[program.result]):
                     yield wrong(position, shown + f"it takes log(x + {eps:g}) for log(x)", 0.4)
+
+
+def _counts(evidence: Evidence) -> list[float]:
+    """How often a constant may have been added: once, for each example, for each element."""
+    sizes = {size for number in evidence.program.arguments for size in np.shape(evidence.program.values[number])}
+    return sorted({1.0, *map(float, sizes), *(float(a * b) for a in sizes for b in sizes)})
 
 
 def _terms(evidence: Evidence, given: float, same: Any, wrong: Any, shown: str) -> Iterator[Hypothesis]:
@@ -151,4 +164,4 @@ def _divides(evidence: Evidence, factor: float) -> int | None:
 def _next(evidence: Evidence, position: int) -> int:
     """Returns the operation that takes a node's output on towards the loss."""
     uses = evidence.uses.get(evidence.program.nodes[position].outputs[0], [])
-    return min(uses)[0] if uses else position
+    return reader(evidence, min(uses)[0]) if uses else position

@@ -23,6 +23,7 @@ SCALARS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("the exponential of this", np.exp),
     ("the square of this", lambda s: 2 * s),
 )
+BOUNDS = (1.0, 0.5, 0.1, 2.0, 5.0, 0.2)
 SCALAR_OPS = {"sqrt", "log", "exp", "square", "integer_pow", "rsqrt", "neg", "div"}
 
 
@@ -88,24 +89,42 @@ def _of_target(evidence: Evidence, number: int, t: Any) -> Iterator[Hypothesis]:
             continue
         delta = {number: solved[0] * k - g}
         text = f"this is the gradient of another loss, {name}, of this value and its target"
-        first = min(evidence.uses[number])[0]
-        yield Hypothesis("wrong_loss", first, text, 1.25, delta, _pulled(evidence, delta))
+        first, kind = min(evidence.uses[number])[0], "wrong_loss"
+        if any(np.allclose(solved[0] * k, g * slope, rtol=1e-6, atol=0) for slope in (x, _sigmoid(x) * _sigmoid(-x))):
+            kind = "wrong_derivative"
+            text = "the slope of the last activation, which this loss cancels, is multiplied in: leave it out"
+        yield Hypothesis(kind, first, text, 1.25, delta, _pulled(evidence, delta))
 
 
 def _slopes(x: Any, t: Any) -> list[tuple[str, Any]]:
     """The slopes of the losses that people use, up to a constant."""
     with np.errstate(all="ignore"):
         e = np.exp(x - np.max(x, axis=-1, keepdims=True, initial=-np.inf))
+        p, rows = _sigmoid(x), e / np.sum(e, axis=-1, keepdims=True)
         return [
             ("the squared error", x - t),
             ("the absolute error", np.sign(x - t)),
             ("the binary cross-entropy", (x - t) / (x * (1 - x))),
             ("the cross-entropy without the terms of the other class", -t / x),
-            ("the binary cross-entropy of its sigmoid", 1 / (1 + np.exp(-x)) - t),
-            ("the cross-entropy of its softmax", e / np.sum(e, axis=-1, keepdims=True) - t),
-            ("the logistic loss", -t / (1 + np.exp(t * x))),
-            ("the hinge loss", -t * (t * x < 1)),
+            ("the binary cross-entropy of its sigmoid", p - t),
+            ("the squared error of its sigmoid", (p - t) * p * (1 - p)),
+            ("the cross-entropy of its softmax", rows - t),
+            ("the squared error of its softmax", rows * (rows - t - np.sum((rows - t) * rows, -1, keepdims=True))),
+            *(
+                (f"the Huber loss, which clips the error to ±{bound:g}", np.clip(x - t, -bound, bound))
+                for bound in BOUNDS
+            ),
+            *(
+                (("the logistic loss", -t / (1 + np.exp(t * x))), ("the hinge loss", -t * (t * x < 1)))
+                if np.all(np.abs(t) == 1)
+                else ()
+            ),
         ]
+
+
+def _sigmoid(x: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
 
 
 def _collinear(k: Any, g: Any) -> bool:

@@ -20,6 +20,7 @@ from functional_nets.gradcheck.program import Node, is_real
 
 REDUCTIONS = {"broadcast_in_dim", "reduce_sum", "reduce_window_sum"}
 COMMON = (0.0, -1.0, 2.0, 0.5)
+SQUARED = " (twice)"
 POOLING = {"reduce_window_sum", "reduce_window_max", "reduce_max"}
 
 
@@ -98,6 +99,9 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         found = hypothesis("sign", text, cost - 0.2 * position / len(evidence.program.nodes))
         scalar = node.op == "add" and not np.shape(evidence.program.values[node.outputs[0]])
         return found._replace(position=term(evidence, number, position)) if scalar else found
+    added = node.op in ("add", "add_any") or number in evidence.program.leaves
+    if rounded == 2 and added and len(evidence.uses[number]) > 1 and _literal(evidence, node, 2.0) is None:
+        return hypothesis("accumulated", "this contribution is added twice: add it once", 0.3)
     reduced = _reduced_size(evidence, node, place)
     shared = node.op == "broadcast_in_dim" or bool(stretched_axes(evidence, node, place))
     if shared and reduced > 1 and close(rounded, 1 / reduced):
@@ -115,7 +119,7 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
     if rounded in (2, 3) and literal is None and position == evidence.active[-1] and _everywhere(evidence):
         text = f"every gradient is {rounded:g} times too large, as if it were added up {rounded:g} times: "
         sizes = {size for number in evidence.program.arguments for size in np.shape(evidence.program.values[number])}
-        natural = rounded in sizes or any(close(rounded, 1 / c) for c in literals(evidence))
+        natural = rounded in sizes or any(close(rounded, f) for c in literals(evidence) for f in (c, 1 / c))
         cost = 1.0 if natural else 0.15
         return hypothesis("accumulated", text + "set the gradients to zero before each backward pass", cost)
     cost = 1.05 + _far(evidence, position, place) + (0.0 if natural else 3.0)
@@ -123,7 +127,7 @@ def explained(evidence: Evidence, position: int, place: int, factor: float) -> H
         text = f"the slope of one piece of this function is {rounded:.6g} times what it should be"
         return hypothesis("wrong_derivative", text, 0.3)
     if literal is not None:
-        cost = 0.2
+        cost = 0.35 if SQUARED in literal else 0.2
     elif _constant_factor(evidence, node) and _trunk(evidence, node):
         cost = 0.9 if natural else 2.9
     elif (power := _power(evidence, node)) and any(close(rounded, f) for f in (1 / power, -1 / power)):
@@ -189,8 +193,10 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
         first = float(np.real(value).flat[0])
         if not first or np.ptp(np.real(value)) != 0:
             continue
-        if any(close(factor, c) for c in (first, 1 / first, first**2, first**-2)):
+        if any(close(factor, c) for c in (first, 1 / first)):
             return f"{first:g}" if node.op == "mul" else f"1/{first:g}"
+        if any(close(factor, c) for c in (first**2, first**-2)):
+            return f"{first:g}{SQUARED}" if node.op == "mul" else f"1/{first:g}{SQUARED}"
         if first != 1 and any(close(factor, c) for c in (first / (1 - first), 1 / first - 1)):
             return f"{first:g}, for which 1 - {first:g} stands," if node.op == "mul" else f"1/{first:g}"
     return None

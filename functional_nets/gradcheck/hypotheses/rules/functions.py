@@ -163,7 +163,7 @@ def derivatives(
     values = program.values
     g, fx, fy = evidence.cotangents[y], values[x], values[y]
     names = recognised(fy, fx, d) if curved and not masked else ()
-    straight = not curved
+    straight, binary = not curved, _is_binary(d, np.ones_like(d))
     for mistake in MISTAKES:
         special = mistake.function in names
         if not special and (mistake.function != EVERYWHERE or (straight and mistake.kind != "upstream")):
@@ -176,12 +176,19 @@ def derivatives(
         kind, text = mistake.kind, mistake.text
         if not special and "relu" in names and kind == "wrong_derivative":
             kind = "wrong_mask" if "passed through" in text else kind
+        if kind == "wrong_derivative" and binary and _is_binary(wrong, g):
+            kind = "wrong_mask"
         if "abs" in names and kind == "wrong_loss" and x in program.leaves:
             kind = "wrong_derivative"  # A penalty is no error that could have been squared instead.
         cost = 0.3 if special else (1.3 if kind == "upstream" else 1.0) + mistake.rarity
         yield Hypothesis(kind, position, text, cost, delta)
     if not straight and np.size(d) > 1:
         yield from _misplaced(evidence, position, x, y, d, names)
+
+
+def _is_binary(array: Any, of: Any) -> bool:
+    """Whether an array is another one where a mask lets it through, and 0 elsewhere."""
+    return bool(np.all((array == 0) | (array == of)))
 
 
 def _misplaced(

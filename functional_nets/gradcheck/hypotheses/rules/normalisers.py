@@ -3,7 +3,9 @@
 They are found by their values, however they are written: y is a softmax of x if its numbers are.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +21,10 @@ from functional_nets.gradcheck.hypotheses.rules.row_functions import (
     root_mean_square,
     standardiser,
 )
+from functional_nets.gradcheck.hypotheses.rules.substitutes import in_place, near
 from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
 
+NEAREST = 6  # Other arrays that a normalisation may have been differentiated at.
 REACH = 26  # Operations between a normalisation's input and output.
 
 
@@ -46,10 +50,12 @@ class Found(NamedTuple):
 
 def propose(evidence: Evidence) -> Iterator[Hypothesis]:
     """Yields what goes wrong at each normalisation."""
+    yield from _everywhere(evidence)
     for found in recognised(evidence):
         yield from _simplified(evidence, found)
         yield from _one_path(evidence, found)
         yield from _other_axes(evidence, found)
+        yield from _elsewhere(evidence, found)
 
 
 @once
@@ -64,8 +70,12 @@ def recognised(evidence: Evidence) -> list[Found]:
             continue
         for x in _sources(evidence, index):
             shape = np.shape(program.values[x])
+            made_of = set(node.outputs)
             for later in evidence.active[index : index + REACH]:
                 y = program.nodes[later].outputs[0]
+                if later != position and made_of.isdisjoint(program.nodes[later].inputs):
+                    continue
+                made_of.add(y)
                 if (x, y) in seen or x == y or np.shape(program.values[y]) != shape or len(shape) == 0:
                     continue
                 seen.add((x, y))
@@ -139,6 +149,35 @@ def _simplified(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
             yield Hypothesis(kind, position, text, 0.4, delta, pulled)
 
 
+def _everywhere(evidence: Evidence) -> Iterator[Hypothesis]:
+    """The same at each call of a function that normalises: of the anchor, the positive and the negative."""
+    calls: dict[Any, list[Hypothesis]] = defaultdict(list)
+    for found in recognised(evidence):
+        for each in (*_simplified(evidence, found), *_other_axes(evidence, found)):
+            if each.delta is not None and each.position is not None:
+                calls[evidence.program.nodes[each.position].where, each.text, each.cost].append(each)
+    for (_, text, cost), several in calls.items():
+        numbers = [number for each in several for number in each.delta or {}]
+        if 1 < len(several) == len(set(numbers)):
+            delta = {number: change for each in several for number, change in (each.delta or {}).items()}
+            first = min(evidence.made.get(number, -1) for number in numbers)
+            last = max(evidence.made.get(number, -1) for number in numbers)
+            if first == last or not _depends(evidence, numbers):
+                pulled = partial(evidence.pulled, delta, last + 1)
+                where = several[0].position
+                yield Hypothesis(several[0].kind, where, f"{text}, at each call", cost + 0.05, delta, pulled)
+
+
+def _depends(evidence: Evidence, numbers: list[int]) -> bool:
+    """Whether one of some values is made of another: then what is wrong with both is no sum."""
+    reached = {min(numbers)}
+    for position in evidence.active:
+        node = evidence.program.nodes[position]
+        if not reached.isdisjoint(node.inputs):
+            reached.update(node.outputs)
+    return len(reached.intersection(numbers)) > 1
+
+
 def _one_path(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
     """What is left out for one of the contributions to the output's gradient, and right for the others."""
     values = evidence.program.values
@@ -180,6 +219,24 @@ def _other_axes(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
                 yield Hypothesis("wrong_axis", found.position, text, 0.45, delta, _pulled(evidence, found, delta))
             yield Hypothesis("wrong_axis", found.position, text, 0.5, None, _whole(evidence, found, axes, axes))
             yield Hypothesis("wrong_axis", found.position, text, 0.55, None, _whole(evidence, found, axes, found.axes))
+
+
+def _elsewhere(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
+    """The right Jacobian at the values of another array, such as logits that were divided in place."""
+    values, normaliser = evidence.program.values, found.normaliser
+    x, g = values[found.x], evidence.cotangents[found.y]
+    derived = in_place(evidence, found.x)
+    with np.errstate(all="ignore"):
+        right = normaliser.pullback(g, values[found.y], x, found.axes)
+        for other in near(evidence, np.shape(x), found.position)[:NEAREST]:
+            if other in (found.x, found.y) or other not in evidence.moving:
+                continue
+            y = normaliser.value(values[other], found.axes)
+            delta = {found.x: normaliser.pullback(g, y, values[other], found.axes) - right}
+            kind = "mutated" if other in derived else "wrong_operand"
+            text = f"{normaliser.name} is differentiated at another array than the one it was taken of"
+            text += ": was that changed in place?" if kind == "mutated" else ""
+            yield Hypothesis(kind, found.position, text, 1.0, delta, _pulled(evidence, found, delta))
 
 
 def _pulled(evidence: Evidence, found: Found, delta: dict[int, Any]) -> Callable[[], list[Any]]:

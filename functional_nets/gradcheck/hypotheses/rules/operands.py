@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.backprop.rules import RULES, backward
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
+from functional_nets.gradcheck.hypotheses.rules.forgotten import named
 from functional_nets.gradcheck.hypotheses.rules.substitutes import in_place, near, substitutes
 from functional_nets.gradcheck.program import entries, is_real, stretches
 
@@ -91,6 +92,7 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
                     kind = "overwritten" if index else "wrong_reduction"
                     words = f"only the {name} index along axis {axis} is counted: add them all up (+=)"
                     yield from variants(evidence, position, g * (places == index), y, inputs, kind, words, 0.9)
+    yield from _ignored(evidence, position, y, inputs)
     for other, how, cost in simple:
         if not np.array_equal(other, g):
             yield from variants(evidence, position, other, y, inputs, "upstream", text.format(how), cost)
@@ -119,6 +121,24 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
                 yield from variants(evidence, position, other, y, inputs, kind, text_o, cost)
 
 
+def _ignored(evidence: Evidence, position: int, y: Any, inputs: tuple[Any, ...]) -> Iterator[Hypothesis]:
+    """The rule with a constant for its upstream gradient: the derivative alone, divided by the batch."""
+    node = evidence.program.nodes[position]
+    g = np.asarray(evidence.cotangents_of(position))
+    ones = np.ones_like(g)
+    if np.ptp(np.abs(g)) <= 1e-9 * np.max(np.abs(g), initial=0.0) or len(np.unique(g)) <= 2:
+        return  # A constant one is a factor, and known as such.
+    with np.errstate(all="ignore"):
+        alone = backward(node.op, ones, y, inputs, node.params)
+    for number, new, old in zip(node.inputs, alone, evidence.entries(position), strict=True):
+        if new is None or old is None or number not in evidence.reach or np.size(new) < 3 or np.ptp(new) == 0:
+            continue
+        solved = evidence.solved([evidence.signature({number: new})], evidence.signature({number: old}))
+        if solved is not None and solved[0] and named(evidence, float(solved[0]))[1]:
+            text = f"the upstream gradient is ignored: the rule's own factor stands here alone, times {solved[0]:.6g}"
+            yield Hypothesis("upstream", position, text, 1.2, {number: solved[0] * new - old})
+
+
 def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
     """The rule with one of the values that it keeps from the forward pass exchanged."""
     program = evidence.program
@@ -140,6 +160,7 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         own = tuple(np.reshape(a, np.shape(b)) for a, b in zip(inputs, inputs[::-1], strict=True))
         text = "the product rule takes the other factor: here each takes its own"
         yield from variants(evidence, position, g, y, own[::-1], kind, text, 0.6)
+    yield from _own_value(evidence, position, g)
     yield from _extra_factor(evidence, position)
     if node.op == "select_n":
         yield from _choices(evidence, position, g, y, inputs)
@@ -158,13 +179,30 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
                 text = f"the gradient must be multiplied by the same mask as the value; here the mask {words}"
                 kind_m = "scale" if "scale" in words else "wrong_mask"
                 yield from variants(evidence, position, g, y, changed, kind_m, text, 0.5)
+        masked = node.inputs[place] not in evidence.reach and _is_mask(value)
         for new, how, cost, special in substitutes(evidence, position, place, value):
             changed = (*inputs[:place], new, *inputs[place + 1 :])
-            yield from variants(evidence, position, g, y, changed, special or kind, how, cost)
+            usual = "wrong_mask" if masked and len(np.unique(new)) <= 2 else kind
+            yield from variants(evidence, position, g, y, changed, special or usual, how, cost)
     if np.size(y) > 1:
         for number in near(evidence, np.shape(y), position):
             how = "the rule wants this operation's own output; another array is used in its place"
             yield from variants(evidence, position, g, program.values[number], inputs, kind, how, 1.6)
+
+
+def _own_value(evidence: Evidence, position: int, g: Any) -> Iterator[Hypothesis]:
+    """An operand whose gradient is the upstream one times itself: of h @ w, dz times h for dz times w."""
+    program = evidence.program
+    node = program.nodes[position]
+    if node.op != "dot_general":
+        return
+    for number, entry in zip(node.inputs, evidence.entries(position), strict=True):
+        value = program.values[number]
+        if entry is not None and number in evidence.reach and np.ndim(value) == np.ndim(g) + 1 > 1:
+            other = np.expand_dims(g, -1) * value
+            if np.shape(other) == np.shape(entry):
+                text = "the product rule takes the other factor: here this one takes its own"
+                yield Hypothesis("wrong_operand", position, text, 0.7, {number: other - entry})
 
 
 def _swapped(evidence: Evidence, position: int) -> Iterator[Hypothesis]:

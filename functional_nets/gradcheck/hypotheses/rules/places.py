@@ -4,7 +4,18 @@ import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 
-LAYOUT = {"slice", "split", "reshape", "squeeze", "transpose", "concatenate", "convert_element_type", "copy", "gather"}
+LAYOUT = {
+    "slice",
+    "split",
+    "reshape",
+    "squeeze",
+    "transpose",
+    "concatenate",
+    "convert_element_type",
+    "copy",
+    "gather",
+    "stack",
+}
 
 
 def term(evidence: Evidence, number: int, position: int) -> int:

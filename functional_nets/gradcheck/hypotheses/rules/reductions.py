@@ -154,6 +154,13 @@ def _gather(evidence: Evidence, position: int, node: Node) -> Found:
         by_column = np.zeros(x.shape)  # As a loop over the second axis assigns.
         by_column[tuple(np.swapaxes(i, 0, 1) for i in index)] = np.swapaxes(g * places.inside, 0, 1)
         yield "overwritten", "rows that are read several times keep only the last gradient", 0.5, by_column
+    if g.ndim > 1:
+        each = np.zeros(x.shape)  # As np.add.at would have it from example to example, and assignment within one.
+        for example in range(len(g)):
+            alone = np.zeros(x.shape)
+            alone[tuple(i[example] for i in index)] = np.broadcast_to(g * places.inside, g.shape)[example]
+            each += alone
+        yield "overwritten", text, 0.55, each
     total, hits = np.zeros(x.shape), np.zeros(x.shape)
     np.add.at(total, index, np.broadcast_to(g * places.inside, g.shape))
     np.add.at(hits, index, 1)
