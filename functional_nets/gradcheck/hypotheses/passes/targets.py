@@ -93,7 +93,8 @@ def _of_target(evidence: Evidence, number: int, t: Any) -> Iterator[Hypothesis]:
         if any(np.allclose(solved[0] * k, g * slope, rtol=1e-6, atol=0) for slope in (x, _sigmoid(x) * _sigmoid(-x))):
             kind = "wrong_derivative"
             text = "the slope of the last activation, which this loss cancels, is multiplied in: leave it out"
-        yield Hypothesis(kind, first, text, 1.25, delta, _pulled(evidence, delta))
+        later = 0.05 * number / len(evidence.program.values)  # The loss meets what is nearest to it.
+        yield Hypothesis(kind, first, text, 1.25 - later, delta, _pulled(evidence, delta))
 
 
 def _slopes(x: Any, t: Any) -> list[tuple[str, Any]]:
