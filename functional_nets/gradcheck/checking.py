@@ -102,7 +102,7 @@ def _first_derivative(loss_fn: Callable[..., Any], params: Any, *args: Any, manu
     if meant is not None and not conventions:
         leaves = tuple(leaf._replace(ok=True) for leaf in leaves)
         return Report(loss_ok and not process, leaves, tuple(causes), (), (*notes, *meant), witnesses)
-    causes += _shape_causes(evidence, given)
+    causes += _shape_causes(evidence, given, reference)
     causes += [_cause(evidence, found.hypothesis, found.residual) for found in search(evidence)]
     suspects = () if causes else tuple(_suspects(evidence))
     return Report(False, leaves, tuple(causes), suspects, (*notes, *evidence.gaps), witnesses)
@@ -194,12 +194,12 @@ def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
     return abs(float(manual_loss) - right) <= max(rounding, 1e-12) * 8 * max(1.0, abs(right))
 
 
-def _shape_causes(evidence: Evidence, given: Sequence[Any]) -> list[Cause]:
+def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> list[Cause]:
     causes = []
     for leaf, (array, kept) in enumerate(zip(given, evidence.given, strict=True)):
         if kept is not None:
             continue
-        kind, text = misshapen(evidence, leaf, array)
+        kind, text = misshapen(evidence, leaf, array, reference[leaf])
         node, place = located(evidence, first_use(evidence, leaf))
         path = evidence.paths[leaf]
         causes.append(Cause(kind, node.op if node else "", *place, (path,), 0.0, f"{path}: {text}"))

@@ -178,5 +178,5 @@ def _shapes(judgement: Judgement) -> Iterable[Explanation]:
         if np.shape(array) == np.shape(right):
             continue
         path = evidence.paths[leaf]
-        kind, text = misshapen(evidence, leaf, array)
+        kind, text = misshapen(evidence, leaf, array, right)
         yield Explanation(kind, first_use(evidence, leaf), f"{path}: {text}", 0.0, 0.0, (leaf,))

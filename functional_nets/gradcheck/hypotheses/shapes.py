@@ -16,10 +16,9 @@ Finding = tuple[str, str]
 VIEWS = {"broadcast_in_dim", "reshape", "expand_dims", "convert_element_type", "copy", "squeeze"}
 
 
-def misshapen(evidence: Evidence, leaf: int, given: Any) -> Finding:
+def misshapen(evidence: Evidence, leaf: int, given: Any, right: Any) -> Finding:
     """Returns what may have given a leaf's gradient another shape; the bare fact if nothing explains it."""
-    right = evidence.reference[leaf]
-    if np.asarray(given).dtype.kind not in "fiub":
+    if np.asarray(given).dtype.kind not in "fiubc":
         return "wrong_shape", f"the gradient has another shape and no numbers: {_shapes(given, right)}"
     known = of_another(evidence, given) or reshaped(given, right) or intermediate(evidence, given)
     known = known or reduced(evidence, leaf, given)
