@@ -6,8 +6,9 @@ to expect of unseen bugs when it is run for the first time; afterwards the catal
 
 import importlib
 import pkgutil
+from collections import Counter
 
-from . import controls, fifth, first, fourth, second, sixth, third
+from . import controls, eighth, fifth, first, fourth, second, seventh, sixth, third
 from .corpus import CONTROLS, FAULTS
 from .objects import OBJECTS
 
@@ -16,11 +17,16 @@ SET_OF: dict[str, str] = {}
 
 
 def _registered() -> dict[str, object]:
-    return {case.id: case for case in (*FAULTS, *CONTROLS, *OBJECTS)}
+    cases = (*FAULTS, *CONTROLS, *OBJECTS)
+    found = {case.id: case for case in cases}
+    if len(found) < len(cases):
+        twice = sorted(case_id for case_id, count in Counter(case.id for case in cases).items() if count > 1)
+        raise ValueError(f"Expected a name of its own for each case, found twice: {', '.join(twice)}.")
+    return found
 
 
 def _load() -> None:
-    for package in (first, second, third, fourth, fifth, sixth):
+    for package in (first, second, third, fourth, fifth, sixth, seventh, eighth):
         for module in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{package.__name__}.{module}")
         name = package.__name__.rsplit(".", 1)[-1]

@@ -1,6 +1,5 @@
 """Layer objects in the book's style with a wrong forward or backward: activations and arithmetic."""
 
-# ruff: noqa: D102
 # Methods are the book's, and so is the way they end.
 
 import numpy as np

@@ -1,6 +1,5 @@
 """Affine layers in the book's style with a wrong backward."""
 
-# ruff: noqa: D102
 # Methods are the book's.
 
 import numpy as np

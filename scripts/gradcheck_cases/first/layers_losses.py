@@ -1,6 +1,5 @@
 """Layer objects with a wrong forward or backward: losses, dropout, normalisation, convolution, pooling."""
 
-# ruff: noqa: D102
 # Methods are the book's, and so is the way they end.
 
 import numpy as np

@@ -1,6 +1,5 @@
 """Right layer objects, in the book's style and in others: activations, losses, arithmetic."""
 
-# ruff: noqa: D102
 # Methods are the book's.
 
 import numpy as np

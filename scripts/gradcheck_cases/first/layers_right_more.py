@@ -1,6 +1,5 @@
 """Right layer objects with parameters: affine, normalisation, dropout, convolution, pooling, embedding."""
 
-# ruff: noqa: D102
 # Methods are the book's.
 
 import numpy as np

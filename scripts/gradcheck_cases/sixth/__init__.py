@@ -1,1 +1,1 @@
-"""Written when the catalogue had learned from the first five sets; it has learned nothing from this one."""
+"""Courses, tutorials and libraries, written when the catalogue had learned from the first five sets."""

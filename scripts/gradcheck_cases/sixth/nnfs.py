@@ -1,7 +1,5 @@
 """Neural Networks from Scratch: layers as objects, binary cross-entropy, L1 and L2 on the first layer."""
 
-# ruff: noqa: D102
-
 import jax
 import jax.numpy as jnp
 import numpy as np

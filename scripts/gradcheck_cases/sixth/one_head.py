@@ -79,7 +79,7 @@ def grads(params, x, t, softmax_back=softmax_back, causal=True, slip=""):
     }
 
 
-net = Network("attention", loss_fn, inputs, grads, batch=3)
+net = Network("one_head", loss_fn, inputs, grads, batch=3)
 
 
 @net.fault("missing_term", "overwritten", at="residual")

@@ -69,7 +69,7 @@ def grads(params, xs, targets, h, slip=""):
     return d
 
 
-net = Network("char_rnn", loss_fn, inputs, grads, batch=5)
+net = Network("min_char_rnn", loss_fn, inputs, grads, batch=5)
 
 
 @net.fault("missing_term", at=("state", "tanh"))

@@ -1,0 +1,1 @@
+"""Networks of research code: what engineers write at work."""

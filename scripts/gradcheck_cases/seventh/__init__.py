@@ -1,0 +1,1 @@
+"""The canonical networks, each in another coding style."""
