@@ -32,13 +32,16 @@ RULES = [case for case in OBJECTS if case.kind == "vjp"]
 
 
 def pytest_generate_tests(metafunc):
-    """All faults and controls with --all-cases, else one of each third network: compiling them takes minutes."""
+    """All networks, faults and controls with --all-cases, else one of each third network: compiling takes minutes."""
+    everything = metafunc.config.getoption("--all-cases")
+    if "network" in metafunc.fixturenames:
+        metafunc.parametrize("network", NETWORKS if everything else NETWORKS[::3], ids=lambda network: network.name)
     for name, cases in (("fault", FAULTS), ("control", CONTROLS)):
         if name in metafunc.fixturenames:
             # Those of other shapes, a batch of one among them, would have to be compiled again.
             alike = [case for case in cases if not case.id.endswith(("/batch_of_one", "/float32", "/inputs_all_zero"))]
             one_each = {case.id.split("/")[0]: case for case in alike}.values()
-            chosen = cases if metafunc.config.getoption("--all-cases") else list(one_each)[::3]
+            chosen = cases if everything else list(one_each)[::3]
             metafunc.parametrize(name, chosen, ids=lambda case: case.id)
 
 
@@ -69,7 +72,6 @@ def differ(given, expected, tolerance, floor=1e-300):
     )
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 def test_the_gradient_by_hand_is_right(network):
     params, args = network.example()
     given = leaves(network.grads(params, *args))
