@@ -32,16 +32,16 @@ RULES = [case for case in OBJECTS if case.kind == "vjp"]
 
 
 def pytest_generate_tests(metafunc):
-    """All networks, faults and controls with --all-cases, else one of each third network: compiling takes minutes."""
+    """All networks, faults and controls with --all-cases, else one of each sixth network: compiling takes minutes."""
     everything = metafunc.config.getoption("--all-cases")
     if "network" in metafunc.fixturenames:
-        metafunc.parametrize("network", NETWORKS if everything else NETWORKS[::3], ids=lambda network: network.name)
+        metafunc.parametrize("network", NETWORKS if everything else NETWORKS[::6], ids=lambda network: network.name)
     for name, cases in (("fault", FAULTS), ("control", CONTROLS)):
         if name in metafunc.fixturenames:
             # Those of other shapes, a batch of one among them, would have to be compiled again.
             alike = [case for case in cases if not case.id.endswith(("/batch_of_one", "/float32", "/inputs_all_zero"))]
             one_each = {case.id.split("/")[0]: case for case in alike}.values()
-            chosen = cases if everything else list(one_each)[::3]
+            chosen = cases if everything else list(one_each)[::6]
             metafunc.parametrize(name, chosen, ids=lambda case: case.id)
 
 
