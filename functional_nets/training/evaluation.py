@@ -38,9 +38,9 @@ def evaluate(apply: Callable[[Any, Array], Array], params: Any, data: Data, *, b
     Raises:
         ValueError: Without examples, when images and labels differ in number, or with no example in a batch.
     """
-    x, _ = data
     hits, loss, _ = _evaluate(apply, *_checked(params, data, batch_size))
-    return Evaluation(int(hits) / len(x), float(loss) / len(x))
+    count = len(data[0])
+    return Evaluation(int(hits) / count, float(loss) / count)
 
 
 def predict(
@@ -62,6 +62,8 @@ def predict(
 
 def _checked(params: Any, data: Data, batch_size: int) -> tuple[int, Any, Array | np.ndarray, Array | np.ndarray]:
     x, labels = data
+    if not hasattr(x, "shape"):
+        raise ValueError("Expected images and labels, found a data set with several parts: give data.test.")
     if batch_size < 1:
         raise ValueError(f"Expected a batch size of at least 1, found {batch_size}.")
     if not len(x) or len(x) != len(labels):

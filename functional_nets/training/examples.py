@@ -22,15 +22,31 @@ def checked_data(train: Data, batch_size: int) -> tuple[tuple[Array | np.ndarray
     """Returns the arrays and how many examples they hold; of a whole data set, its training part.
 
     Raises:
-        ValueError: When their first axes differ or are empty, or hold less than one batch.
+        ValueError: When their first axes differ or are empty, or hold less than one batch; for no whole batch size.
     """
     data = tuple(each if hasattr(each, "shape") else np.asarray(each) for each in getattr(train, "train", train))
     lengths = [len(array) for array in data]
     if not data or min(lengths) != max(lengths) or not lengths[0]:
         raise ValueError(f"Expected arrays of one length of at least 1, found lengths {lengths}: give (x, labels).")
+    if not isinstance(batch_size, (int, np.integer)):
+        raise ValueError(f"Expected a whole number for the batch size, found {batch_size!r}.")
     if not 1 <= batch_size <= lengths[0]:
         raise ValueError(f"Expected a batch size from 1 to the data's {lengths[0]}, found {batch_size}.")
     return data, lengths[0]
+
+
+def checked_key(key: Array) -> Array:
+    """Returns the key.
+
+    Raises:
+        ValueError: When it is none, such as the number that it could be made from.
+    """
+    dtype = getattr(key, "dtype", None)
+    old = dtype == np.uint32 and np.shape(key) == (2,)
+    new = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and not np.shape(key)
+    if not old and not new:
+        raise ValueError(f"Expected a key such as jax.random.key(0), found {key!r}.")
+    return key
 
 
 def epoch_orders(key: Array, first: int, count: int, num_examples: int) -> Int[Array, "epochs examples"]:

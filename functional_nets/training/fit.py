@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from functional_nets.training.chunks import Chunks
-from functional_nets.training.examples import Data, checked_data, steps_per_epoch
+from functional_nets.training.examples import Data, checked_data, checked_key, steps_per_epoch
 from functional_nets.training.non_finite import NonFiniteLossError, SkippedTooOftenError, explain, stayed_finite
 from functional_nets.training.parallel import LAYER_RULES, Rules, at_hand, first, make_mesh, place, state_shardings
 from functional_nets.training.step import (
@@ -139,7 +139,7 @@ def fit(
     chunks = Chunks(
         skip_non_finite(train_step) if max_skipped else train_step,
         data,
-        key,
+        checked_key(key),
         batch_size=batch_size,
         epochs=min(epochs_per_report, -(-total // per_epoch)),
         shuffle=shuffle,

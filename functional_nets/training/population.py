@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float
 
 from functional_nets.nn import count_parameters
-from functional_nets.training.examples import Data, checked_data, epoch_orders, steps_per_epoch
+from functional_nets.training.examples import Data, checked_data, checked_key, epoch_orders, steps_per_epoch
 from functional_nets.training.fit import total_steps
 from functional_nets.training.loop import make_loop
 from functional_nets.training.step import Loss, init_state, make_train_step
@@ -97,7 +97,7 @@ def fit_population(
         raise ValueError(
             f"Expected epochs in multiples of epochs_per_program={epochs_per_program}, at least 1, found {epochs}."
         )
-    data = jax.device_put(data)
+    data, key = jax.device_put(data), checked_key(key)
     hyperparameters = hyperparameters or {}
 
     def make_optimizer(values: dict[str, Array]) -> optax.GradientTransformation:

@@ -53,6 +53,12 @@ def test_no_examples_or_not_as_many_labels_are_refused(images, labels):
         evaluate(linear, params, (x[:images], y[:labels]))
 
 
+def test_a_whole_data_set_is_refused():
+    params, images, labels, *_ = some(10)
+    with pytest.raises(ValueError, match="found a data set with several parts"):
+        evaluate(linear, params, ((images, labels), (images, labels)))
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_no_examples_is_refused(batch_size):
     params, images, labels, *_ = some(10)
