@@ -242,7 +242,7 @@ class Evidence:
     @property
     def late(self) -> bool:
         """Whether the search should come to an end."""
-        return time.monotonic() > self.deadline
+        return time.thread_time() > self.deadline
 
     def relaxed(self) -> "Evidence":
         """Returns the same evidence, for which a mistake is worth a look if it reaches any of the wrong leaves."""

@@ -44,7 +44,7 @@ from functional_nets.gradcheck.hypotheses.rules import (
     values,
 )
 
-SECONDS = 20.0  # After so long no further stage of the search begins.
+SECONDS = 20.0  # Of this thread, so that a busy machine finds the same; then no further stage of the search begins.
 FAR_FETCHED = 1.0  # A cause below this cost ends the search: later stages are for stranger mistakes.
 LISTED = 6
 WORTH_SAYING = 0.35  # Causes that much more far-fetched than the best one are not listed beside it.
@@ -92,7 +92,7 @@ def search(evidence: Evidence) -> list[Candidate]:
     """
     if not evidence.wrong:
         return []
-    evidence.deadline = time.monotonic() + SECONDS
+    evidence.deadline = time.thread_time() + SECONDS
     found = _singles(evidence, STAGES)
     return found or _pairs(evidence) or _leaf_by_leaf(evidence) or _beside_kinks(evidence)
 
@@ -100,7 +100,7 @@ def search(evidence: Evidence) -> list[Candidate]:
 def _beside_kinks(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake of code that decides kinks and ties in its own way, as it may."""
     for other in kinks.conventions(evidence):
-        other.deadline = time.monotonic() + SECONDS / 4
+        other.deadline = time.thread_time() + SECONDS / 4
         found = _singles(other, QUICK)
         if found:
             return [c._replace(hypothesis=c.hypothesis._replace(text=c.hypothesis.text + OTHERWISE)) for c in found]
@@ -124,7 +124,7 @@ def _habits(evidence: Evidence, everywhere: Sequence[Signed]) -> list[Candidate]
 
 def _pairs(evidence: Evidence) -> list[Candidate]:
     """Returns two mistakes: one that explains a part, and one that explains the rest once the first is granted."""
-    evidence.deadline = time.monotonic() + SECONDS / 2
+    evidence.deadline = time.thread_time() + SECONDS / 2
     relaxed = evidence.relaxed()
     known = _in_loops(evidence, relaxed) or _loop_and_factor(evidence)
     if known:
@@ -160,9 +160,9 @@ def _in_loops(evidence: Evidence, relaxed: Evidence) -> list[Candidate]:
     if not proposed:
         return []
     proposed += together.beside(relaxed)
-    end = time.monotonic() + SECONDS / 3  # The rest is for other pairs.
+    end = time.thread_time() + SECONDS / 3  # The rest is for other pairs.
     for first, second in together.pairs(evidence, proposed):
-        if time.monotonic() > end:
+        if time.thread_time() > end:
             break
         found = together.result(evidence, first, second)
         if evidence.reproduces(found):
