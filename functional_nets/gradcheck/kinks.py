@@ -11,20 +11,18 @@ the reach of a narrower type's rounding are decided one by one, at random: they 
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.precision import SAFETY, reach
-from functional_nets.gradcheck.program import Foreign, Node, Program, Values, compute, entries, gradient, walk
+from functional_nets.gradcheck.program import Node, Program, Values, entries, gradient, walk
 from functional_nets.gradcheck.ties import Alternative, alternatives
 
 MOST_COLUMNS = 400  # Of more, all elements of an operation make the same choice.
 MOST_NUMBERS = 2e7  # Of the matrix that is solved with.
 MOST_CONVENTIONS = 27
-FEW = 4  # Conventions beside which a mistake is looked for.
 EXACT = SAFETY * 2.0**-53
 ITERATIONS = 12  # Choices behind one another multiply: their proportions are found by Newton's method.
 SUM_TO_ONE = 1e3  # Weight of the condition against the rest, whose columns have a norm of at most 1.
@@ -75,7 +73,7 @@ def explained(evidence: Evidence, rounding: float) -> list[str] | None:
     if not kinks:
         return None
     states: list[tuple[float, State]] = [(np.inf, {})]
-    for state in _conventions(kinks):
+    for state in in_one_way(kinks):
         found = gradient(evidence.program, _walk(evidence, kinks, state))
         if _agrees(evidence, found):
             return _notes(evidence.program, kinks, state)
@@ -113,7 +111,7 @@ def find(evidence: Evidence, rounding: float) -> Iterator[Kink]:
                 yield Kink(position, False, near & ~here, choices)
 
 
-def _conventions(kinks: Sequence[Kink]) -> Iterator[State]:
+def in_one_way(kinks: Sequence[Kink]) -> Iterator[State]:
     """Yields states in which all kinks of a kind are decided alike: by the usual rule, at one end, at the other."""
     kinks = [kink for kink in kinks if kink.exact]
     kinds = list(dict.fromkeys(kink.choices[0].kind for kink in kinks))
@@ -128,37 +126,10 @@ def _conventions(kinks: Sequence[Kink]) -> Iterator[State]:
         yield state
 
 
-def conventions(evidence: Evidence) -> Iterator[Evidence]:
-    """Yields the evidence with all kinks of a kind decided otherwise, each as a program of its own.
-
-    Code that takes the first of the elements that tie is right, and may have a mistake elsewhere.
-    """
-    program = evidence.program
-    kinks = [kink for kink in find(evidence, EXACT) if kink.exact]
-    for state in itertools.islice(_conventions(kinks), FEW) if kinks else ():
-        nodes = list(program.nodes)
-        for kink in kinks:
-            if kink.key in state:
-                node = nodes[kink.position]
-                pullback = partial(_pullback, program, node, _rule([(kink, state[kink.key])]))
-                foreign = Foreign(partial(_value, node), pullback)
-                nodes[kink.position] = node._replace(op=f"{node.op} at a kink", foreign=foreign)
-        changed = program._replace(nodes=tuple(nodes))
-        yield Evidence(changed, evidence.given, evidence.paths, evidence.tolerances, evidence.rounding)
-
-
-def _value(node: Node, *inputs: Any) -> Any:
-    return compute(node, inputs)[0]
-
-
-def _pullback(program: Program, node: Node, rule: Any, g: Any, *inputs: Any) -> tuple[Any, ...]:
-    return tuple(rule(node, g, program.values))
-
-
-def _rule(decided: Sequence[tuple[Kink, np.ndarray]]) -> Any:
+def rule(decided: Sequence[tuple[Kink, np.ndarray]]) -> Any:
     """Returns the backward rule of a node some of whose elements make other choices, with the given weights."""
 
-    def rule(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
+    def decided_rule(node: Node, g: Any, values: Values) -> tuple[Any, ...]:
         usual = 1.0 - sum(weights.sum(0) for _, weights in decided)
         total = list(entries(node, g * usual, values))
         for kink, weights in decided:
@@ -168,7 +139,7 @@ def _rule(decided: Sequence[tuple[Kink, np.ndarray]]) -> Any:
                         total[place] = total[place] + part
         return tuple(total)
 
-    return rule
+    return decided_rule
 
 
 def _walk(
@@ -178,7 +149,7 @@ def _walk(
     for kink in kinks:
         if kink.key in state:
             decided.setdefault(kink.position, []).append((kink, state[kink.key]))
-    override = {position: _rule(pairs) for position, pairs in decided.items()}
+    override = {position: rule(pairs) for position, pairs in decided.items()}
     with np.errstate(all="ignore"):
         return walk(evidence.program, evidence.active, start=start, below=below, override=override)
 
@@ -301,7 +272,7 @@ def _moved(program: Program, kink: Kink, state: State) -> np.ndarray:
         return np.zeros_like(kink.units)
     node = program.nodes[kink.position]
     g = kink.units.astype(float)
-    pairs = zip(_rule([(kink, weights)])(node, g, program.values), entries(node, g, program.values), strict=True)
+    pairs = zip(rule([(kink, weights)])(node, g, program.values), entries(node, g, program.values), strict=True)
     changes = [np.abs(a - b) > 1e-9 for a, b in pairs if a is not None and b is not None]
     elementwise = [change for change in changes if np.shape(change) == kink.units.shape]
     return kink.units & (np.any(elementwise, axis=0) if elementwise else weights.sum(0) > 1e-9)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functional_nets.gradcheck import kinks, pairs
+from functional_nets.gradcheck import conventions, pairs
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown, whole
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
@@ -99,7 +99,7 @@ def search(evidence: Evidence) -> list[Candidate]:
 
 def _beside_kinks(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake of code that decides kinks and ties in its own way, as it may."""
-    for other in kinks.conventions(evidence):
+    for other in conventions.decided_otherwise(evidence):
         other.deadline = time.thread_time() + SECONDS / 4
         found = _singles(other, QUICK)
         if found:

@@ -13,7 +13,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.rules.forgotten import close
+from functional_nets.gradcheck.hypotheses.rules.forgotten import close, named
 from functional_nets.gradcheck.hypotheses.rules.places import term as line_of_term
 
 MOST = 8  # Terms of a sum.
@@ -98,8 +98,10 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str, above: int) -> I
     if solved is None:
         return
     weights = [simple(float(weight), rounding=evidence.rounding) for weight in solved]
+    weights = [(weight, plain or (what == "term" and named(evidence, weight)[1])) for weight, plain in weights]
     wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
-    exchanged = what == "term" and len(wrong) == 2 and close(math.prod(weights[i][0] for i in wrong), 1.0)
+    scalars = np.shape(evidence.program.values[evidence.program.nodes[above].outputs[0]]) == ()
+    exchanged = what == "term" and scalars and len(wrong) == 2 and close(math.prod(weights[i][0] for i in wrong), 1.0)
     if len(wrong) < 2 or not (exchanged or all(plain for _, plain in weights)):
         return
     if len(set(weights)) == 1 and (what == "term" or weights[0][0] not in (0, -1)):

@@ -50,8 +50,10 @@ def _repeated_rows(evidence: Evidence, leaf: int, position: int, part: Any) -> I
     with np.errstate(all="ignore"):
         times = np.where(sizes > 0, np.sum(rows * right, axis=1) / sizes, 0)
     whole = np.round(times)
+    if len(np.unique(whole[sizes > 0])) < 2:
+        return  # A factor, and known as such.
     off = np.max(np.abs(rows - whole[:, None] * right), initial=0.0)
-    if np.ptp(whole) == 0 or off > 1e-7 * evidence.scales[leaf] + 4 * evidence.tolerances[leaf]:
+    if off > 1e-7 * evidence.scales[leaf] + 4 * evidence.tolerances[leaf]:
         return
     shown = ", ".join(f"{count + 1:g}" for count in whole[:8]) + (", …" if len(whole) > 8 else "")
     text = f"of this line's part, the rows are counted {shown} times: count each once, not once for each example"

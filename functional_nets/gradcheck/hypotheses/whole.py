@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.leaves import first_use
+from functional_nets.gradcheck.hypotheses.rules.forgotten import named
 
 MULTIPLES = (
     (2.0, "as if it were added up 2 times: set the gradients to zero before each backward pass"),
@@ -59,10 +60,23 @@ def _accumulated(evidence: Evidence) -> Iterator[Hypothesis]:
     last = evidence.program.nodes[evidence.active[-1]] if evidence.active else None
     if last is None or last.op not in ("add", "sub", "add_any"):
         return
+    yield from _scaled(evidence)
     for factor, words in MULTIPLES:
         text = f"every gradient is {factor:g} times too large, {words}"
         multiple = partial(_each, evidence, partial(np.multiply, factor))
         yield Hypothesis("accumulated", None, text, 0.15 if factor == 2 else 0.4, None, multiple)
+
+
+def _scaled(evidence: Evidence) -> Iterator[Hypothesis]:
+    """The whole gradient times one number, such as a mean over the steps of a loop that adds up."""
+    right = evidence.projected(evidence.reference)
+    size = np.vdot(right, right)
+    factor = 1 + float(np.vdot(right, evidence.target) / size) if size > 0 else 1.0
+    name, natural = named(evidence, factor) if factor > 0 else ("", False)
+    if natural and factor not in (1.0, 2.0, 3.0):
+        text = f"every gradient is {factor:.6g} times what it should be, a factor of {name}: the loss is a sum, no mean"
+        position = evidence.active[-1]
+        yield Hypothesis("scale", position, text, 0.35, None, partial(_each, evidence, partial(np.multiply, factor)))
 
 
 def _decayed(evidence: Evidence) -> Iterator[Hypothesis]:

@@ -141,7 +141,8 @@ def _upstream(evidence: Evidence, positions: list[int]) -> Iterator[Hypothesis]:
         yield everywhere(with_g(clip, positions[:-1]), "upstream", text + " but the last", 1.85)
         if node.op == "dot_general":
             text = f"the gradient is clipped to [-{bound}, {bound}] on its way to the step before" + when
-            for place in (i for i, n in enumerate(node.inputs) if n not in evidence.program.leaves):
+            last = evidence.program.nodes[positions[-1]]
+            for place in (i for i, n in enumerate(last.inputs) if n not in evidence.program.leaves):
                 yield everywhere(dict.fromkeys(positions, _clipped(place, bound)), "upstream", text, 1.8)
 
 

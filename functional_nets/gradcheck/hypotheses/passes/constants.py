@@ -13,6 +13,7 @@ from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import fitted, simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import repeated
+from functional_nets.gradcheck.hypotheses.rules.forgotten import named
 from functional_nets.gradcheck.program import Values, gradient, is_real, rerun, walk
 
 MOST = 60
@@ -51,6 +52,9 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
             else:
                 yield from _arrays(evidence, constant, everywhere)
     yield from _exchanged(evidence, [c for c in known if np.size(c.value) == 1])
+    for constant in known:
+        if not evidence.late:
+            yield from _in_values(evidence, constant)
 
 
 def constants(evidence: Evidence) -> list[Constant]:
@@ -145,6 +149,24 @@ def _numbers(evidence: Evidence, constant: Constant, everywhere: bool, scalars: 
         yield Hypothesis(kind, constant.position, text, cost, None, partial(make, rounded))
 
 
+def _in_values(evidence: Evidence, constant: Constant) -> Iterator[Hypothesis]:
+    """The forward pass divides by another number than the loss, as an unbiased variance does; backward does not."""
+    program = evidence.program
+    node = program.nodes[constant.position]
+    if np.size(constant.value) > 1 or node.op not in ("mul", "div"):
+        return
+    (number,) = node.outputs
+
+    def make(theta: Any) -> list[Any]:
+        values = rerun(program, {number: program.values[number] * float(np.ravel(theta)[0])})
+        return gradient(program, walk(program, evidence.active, values=values))
+
+    found = fitted(evidence, make, [1.0])
+    if found is not None and abs(found[0] - 1) > 1e-6 and named(evidence, float(found[0]))[1]:
+        text = f"the forward pass of this gradient has {found[0]:.6g} times this value, its backward pass has not"
+        yield Hypothesis("wrong_loss", constant.position, text, 1.25, None, partial(make, float(found[0])))
+
+
 def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterator[Hypothesis]:
     program = evidence.program
     right = np.asarray(constant.value)
@@ -156,7 +178,7 @@ def _arrays(evidence: Evidence, constant: Constant, everywhere: bool) -> Iterato
         others.append(("inverted", 1.05, right.max() - right))
         others.append(("without its scale", 1.05, (right != 0) * 1.0))
     if np.ptp(right):
-        others.append(("replaced by its mean", 1.0, np.full_like(right, right.mean())))
+        others.append(("replaced by its mean", 1.06, np.full_like(right, right.mean())))
     for axis in range(right.ndim):
         if right.shape[axis] > 1:
             others.append((f"reversed along axis {axis}", 1.2, np.flip(right, axis)))

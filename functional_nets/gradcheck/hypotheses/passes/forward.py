@@ -57,7 +57,7 @@ def _averaged(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
             values = rerun(program, {node.outputs[0]: y})
             return gradient(program, walk(program, evidence.active, values=values, override=mean))
 
-        yield Hypothesis("wrong_axis", position, text, 1.0, None, make)
+        yield Hypothesis("wrong_axis", position, text, 1.1, None, make)
 
 
 def described(evidence: Evidence, node: Node, place: int) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypoth
         for count in _counts(evidence):
             if same(right + count * constant) or same(right - count * constant):
                 what = "has" if given > right else "lacks"
-                yield wrong(last, f"{shown}it {what} a constant, {count:g} times {name}", 0.5)
+                yield wrong(last, f"{shown}it {what} a constant, {count:g} times {name}", 0.7)
     if right and given:
         yield from _scaled(evidence, given / right, wrong, shown, last)
     yield from _terms(evidence, given, same, wrong, shown)

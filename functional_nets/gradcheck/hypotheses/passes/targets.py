@@ -82,7 +82,7 @@ def _of_target(evidence: Evidence, number: int, t: Any) -> Iterator[Hypothesis]:
     if not np.any(right):
         return
     for name, k in _slopes(x, t):
-        if not np.all(np.isfinite(k)) or not np.any(k) or _collinear(k, g):
+        if not np.all(np.isfinite(k)) or np.ptp(k) == 0 or _collinear(k, g):
             continue
         solved = evidence.solved([evidence.signature({number: k})], right)
         if solved is None or not np.isfinite(solved[0]) or abs(solved[0]) < 1e-9:
@@ -90,7 +90,10 @@ def _of_target(evidence: Evidence, number: int, t: Any) -> Iterator[Hypothesis]:
         delta = {number: solved[0] * k - g}
         text = f"this is the gradient of another loss, {name}, of this value and its target"
         first, kind = min(evidence.uses[number])[0], "wrong_loss"
-        if any(np.allclose(solved[0] * k, g * slope, rtol=1e-6, atol=0) for slope in (x, _sigmoid(x) * _sigmoid(-x))):
+        if any(
+            np.allclose(solved[0] * k, g * slope, rtol=1e-6, atol=0)
+            for slope in (x, x * (1 - x), _sigmoid(x) * _sigmoid(-x))
+        ):
             kind = "wrong_derivative"
             text = "the slope of the last activation, which this loss cancels, is multiplied in: leave it out"
         later = 0.05 * number / len(evidence.program.values)  # The loss meets what is nearest to it.

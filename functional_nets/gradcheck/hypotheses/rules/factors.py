@@ -204,7 +204,8 @@ def _literal(evidence: Evidence, node: Node, factor: float) -> str | None:
 
 def _inside_function(evidence: Evidence, node: Node) -> bool:
     """Whether a minus belongs to a function's formula, as that of a sigmoid's exp(-x) does."""
-    return all(evidence.program.nodes[p].op in ("exp", "logistic") for p, _ in evidence.uses.get(node.outputs[0], []))
+    uses = evidence.uses.get(node.outputs[0], [])
+    return bool(uses) and all(evidence.program.nodes[p].op in ("exp", "logistic") for p, _ in uses)
 
 
 def _bent(evidence: Evidence, node: Node) -> bool:
@@ -215,7 +216,7 @@ def _bent(evidence: Evidence, node: Node) -> bool:
         if made is None:
             continue
         before = evidence.program.nodes[made]
-        if before.op in ("abs", "square", "integer_pow", "exp", "log", "expm1", "sqrt"):
+        if before.op in ("abs", "square", "integer_pow", "log", "sqrt"):
             return True
         if before.op in ("add", "sub", "neg"):
             numbers += [n for n in before.inputs if n in evidence.reach]

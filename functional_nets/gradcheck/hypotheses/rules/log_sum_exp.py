@@ -73,7 +73,7 @@ def _for_softmax(evidence: Evidence, x: int, logits: Any, p: Any, axes: Axes) ->
     yield np.full_like(p, 1 / count), "the same share for all", "wrong_derivative"
     yield p * (1 - p), "the softmax's own derivative, p(1 - p)", "wrong_derivative"
     with np.errstate(all="ignore"):
-        yield np.exp(logits), "exp x, without the division by their sum", "wrong_derivative"
+        yield np.exp(logits), "exp x, without the division by their sum", "wrong_loss"
         for other in all_axes(p.ndim):
             if other != axes:
                 e = np.exp(logits - np.max(logits))

@@ -68,7 +68,7 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
     text = "the upstream gradient is {}: use the gradient of this operation's output as it comes"
     with np.errstate(all="ignore"):
         simple = [
-            (np.ones_like(g), "ignored", 1.4),
+            (np.ones_like(g), "ignored", 1.15),
             (np.sign(g), "replaced by its sign", 2.0),
             (np.clip(g, -1, 1), "clipped to [-1, 1]", 2.0),
             (np.clip(g, -0.1, 0.1), "clipped to [-0.1, 0.1]", 2.2),
@@ -182,8 +182,9 @@ def _operands(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         masked = node.inputs[place] not in evidence.reach and _is_mask(value)
         for new, how, cost, special in substitutes(evidence, position, place, value):
             changed = (*inputs[:place], new, *inputs[place + 1 :])
-            usual = "wrong_mask" if masked and len(np.unique(new)) <= 2 else kind
-            yield from variants(evidence, position, g, y, changed, special or usual, how, cost)
+            of_masks = masked and len(np.unique(new)) <= 2
+            named_kind = "wrong_mask" if of_masks and special in (None, "missing_term") else special or kind
+            yield from variants(evidence, position, g, y, changed, named_kind, how, cost)
     if np.size(y) > 1:
         for number in near(evidence, np.shape(y), position):
             how = "the rule wants this operation's own output; another array is used in its place"
@@ -198,7 +199,8 @@ def _own_value(evidence: Evidence, position: int, g: Any) -> Iterator[Hypothesis
         return
     for number, entry in zip(node.inputs, evidence.entries(position), strict=True):
         value = program.values[number]
-        if entry is not None and number in evidence.reach and np.ndim(value) == np.ndim(g) + 1 > 1:
+        stretched = np.ndim(value) == np.ndim(g) + 1 > 1 and np.shape(value)[:-1] == np.shape(g)
+        if entry is not None and number in evidence.reach and stretched:
             other = np.expand_dims(g, -1) * value
             if np.shape(other) == np.shape(entry):
                 text = "the product rule takes the other factor: here this one takes its own"

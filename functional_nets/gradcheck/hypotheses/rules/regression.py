@@ -106,7 +106,7 @@ def _factors(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
         if b != 0:
             text = f"the rule wants the other factor k of this product; here {_formula(a, b, 'k')} stands for it"
             cost = 1.15 if plain and plain_b else 1.7
-            mask = np.any(other == 0) and len(np.unique(other)) == 2 and a in (0, -1)
+            mask = np.any(other == 0) and len(np.unique(other)) == 2 and (abs(a) < 1e-8 or a == -1)
             kind = "wrong_mask" if mask else "wrong_operand"
             fixed = node.inputs[place] not in evidence.reach and evidence.made.get(node.inputs[place]) is not None
             at = evidence.made[node.inputs[place]] if fixed and is_real(other) else position

@@ -59,7 +59,7 @@ def substitutes(
         for array in written_over(evidence, own):
             text = f"a gradient was written into the array of {name} before this gradient read it: keep a copy"
             yield array, text, 1.15, "mutated"
-    special = "scale" if node.op == "div" and place == 1 and own not in evidence.reach else None
+    special = "scale" if node.op == "div" and place == 1 and own not in evidence.reach else "missing_term"
     yield np.ones_like(value), f"the factor {name} is left out", 1.0, special
     if own in program.leaves:
         leaf = program.leaves.index(own)
