@@ -48,6 +48,10 @@ class Interval(NamedTuple):
         rounded = float(f"{exact:.{DIGITS}g}")
         return rounded if self.low <= rounded <= self.high else min(max(exact, self.low), self.high)
 
+    def limits(self) -> tuple[Value, ...]:
+        """Returns the two ends."""
+        return self.low, self.high
+
 
 class Choices(NamedTuple):
     """A list of values.
@@ -57,6 +61,10 @@ class Choices(NamedTuple):
     """
 
     values: tuple[str, ...]
+
+    def limits(self) -> tuple[Value, ...]:
+        """Returns all values."""
+        return self.values
 
     def at(self, share: float) -> Value:
         """Returns the value that lies a share of the way through the list; `share` is from 0 to below 1."""
@@ -90,6 +98,11 @@ def parse_space(words: Sequence[str], kinds: Mapping[str, type]) -> Space:
     return space
 
 
+def limits(space: Space) -> list[Values]:
+    """Returns the ends of each interval and all values of each list, each one alone."""
+    return [{name: value} for name, dimension in space.items() for value in dimension.limits()]
+
+
 def _unknown(name: str, kinds: Mapping[str, type]) -> str:
     near = difflib.get_close_matches(name, kinds, n=1)
     advice = f"did you mean {near[0]}?" if near else "choose one of those."
@@ -102,8 +115,6 @@ def _dimension(word: str, name: str, text: str, kind: type) -> Interval | Choice
     values = tuple(value.strip() for value in text.split(","))
     if not all(values) or "(" in text or ")" in text:
         raise OptionError(f"Expected --space as {FORMS}, found {word!r}: mend what stands after =.")
-    if len(set(values)) < len(values):
-        raise OptionError(f"Expected values that differ, found {word!r}: leave out those that repeat.")
     return Choices(values)
 
 
@@ -116,17 +127,28 @@ def _interval(word: str, name: str, form: str, inside: str, kind: type) -> Inter
         raise OptionError(
             f"Expected a list of values for {name}, which is no number, found {word!r}: write {name}=a,b."
         )
-    try:
-        low, high = (kind(part) for part in inside.split(","))
-        finite = math.isfinite(low) and math.isfinite(high)
-    except (ValueError, OverflowError):
-        what = "two whole numbers" if kind is int else "two numbers"
-        raise OptionError(f"Expected {what} in {form}(…), found {word!r}: write {name}={form}(LOW,HIGH).") from None
-    if not (finite and low < high):
+    parts = inside.split(",")
+    wrong = [f"{part.strip()!r} in " for part in parts if not _is(kind, part)]
+    if wrong or len(parts) != 2:
+        what, digits = ("two whole numbers", ", in digits alone") if kind is int else ("two numbers", "")
+        raise OptionError(
+            f"Expected {what} in {form}(…), found {wrong[0] if wrong else ''}{word!r}: "
+            f"write {name}={form}(LOW,HIGH){digits}."
+        )
+    low, high = map(kind, parts)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"Expected a lower number before a higher one, found {word!r}: change the two.")
     if form == "log" and low <= 0:
         raise OptionError(f"Expected numbers above 0 in log(…), found {word!r}: begin above 0, or take uniform(…).")
     return Interval(low, high, form == "log", kind is int)
+
+
+def _is(kind: type, text: str) -> bool:
+    try:
+        float(kind(text))
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def is_grid(space: Space, most: int) -> bool:

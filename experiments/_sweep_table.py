@@ -14,7 +14,9 @@ from functional_nets.report.sweep import Tried
 
 NAME = "table.json"
 LARGEST = 2**26
-"""Bytes of a `table.json`: some two hundred thousand trials."""
+"""Bytes of a `table.json`."""
+MOST_TRIALS = 100_000
+"""Trials whose table is no larger, however many options they differ in."""
 
 _RESTORE = "restore the file, or begin anew with --overwrite"
 

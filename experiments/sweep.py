@@ -32,9 +32,9 @@ from experiments._options import FREE
 from experiments._ray_engine import LOCAL, RayEngine
 from experiments._runs import TRAININGS
 from experiments._space import Choices, Interval, Space, draw_trials, parse_space
-from experiments._sweep_table import Table, read_table
+from experiments._sweep_table import MOST_TRIALS, Table, read_table
 from experiments._sweep_terminal import SweepProgress, show
-from experiments._trials import Problem, Trial, check_batch_sizes, load_problem, make_trials
+from experiments._trials import Problem, Trial, check_batch_sizes, load_problem, make_limits, make_trials
 from experiments._vmap_engine import VmapEngine
 from functional_nets import data, training
 from functional_nets.report.parallel import Dimension
@@ -78,6 +78,11 @@ class Config:
             if (value := getattr(self, name)) < least:
                 flag = "--" + name.replace("_", "-")
                 raise OptionError(f"Expected {flag} of at least {least}, found {value}: give a greater one.")
+        if self.trials > MOST_TRIALS:
+            raise OptionError(
+                f"Expected --trials of at most {MOST_TRIALS:,}, as many as a table holds, found {self.trials:,}: "
+                "search in several sweeps."
+            )
         if self.gpus_per_trial < 0:
             raise OptionError(f"Expected --gpus-per-trial of at least 0, found {self.gpus_per_trial}: 1 is usual.")
         for name, default in RAY_ONLY.items():
@@ -94,15 +99,16 @@ def run(config: Config) -> Table:
     """Trains what has not been trained yet, prints and writes the table and the report, and returns the table."""
     config.check()
     space = parse_space(config.space, _kinds(config.experiment))
-    drawn = draw_trials(space, config.trials, config.sweep_seed)
-    trials = make_trials(config.experiment, drawn, _common_words(config, space))
+    words = _common_words(config, space)
+    ends = make_limits(config.experiment, space, words)
+    trials = make_trials(config.experiment, draw_trials(space, config.trials, config.sweep_seed), words)
     with (
         _engine(config) as engine,
         RunFolder.choose("sweep", config.out, resume=config.resume, overwrite=config.overwrite) as folder,
     ):
         training.check_arithmetic()  # Not before Ray has begun: it forks, and JAX's threads would not follow.
         problem = load_problem(config.experiment, config.source, config.data_dir)
-        check_batch_sizes(trials, len(problem.examples[0]))
+        check_batch_sizes(ends, len(problem.examples[0]))
         contract = _contract(config, problem)
         table = read_table(folder.path, contract, trials) if config.resume else Table(contract, 0.0, [])
         folder.begin({**dataclasses.asdict(config), "experiment": "sweep", "swept": config.experiment})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from experiments import _training, _trials, _vmap_engine, fashion_mnist, mnist, sweep
 from experiments._command import command_line
 from experiments._space import draw_trials, is_grid, parse_space
+from experiments._sweep_table import LARGEST, MOST_TRIALS
 from functional_nets.report.parallel import Dimension
 from functional_nets.report.sweep import Sweep, Tried, ranked, sweep_page
 from tests.report.reading import read
@@ -62,7 +63,15 @@ def test_lists_alone_are_the_whole_grid_if_it_is_small_enough_and_never_twice_th
         ("batch_size=log(1.5,8)", "Expected two whole numbers in log(…)"),
         ("optimizer=uniform(0,1)", "Expected a list of values for optimizer, which is no number"),
         ("hidden=8,,9", "mend what stands after =."),
-        ("hidden=8,8", "Expected values that differ"),
+        ("hidden=8,8", "Expected values that differ, found hidden=8,8"),
+        ("learning_rate=0.1,1e-1", "Expected values that differ"),
+        ("batch_size=5,05", "Expected values that differ"),
+        ("hidden=log(1,1e3)", "Expected two whole numbers in log(…), found '1e3' in 'hidden=log(1,1e3)'"),
+        # Whatever is drawn of them: with these seeds a value that could be used.
+        ("learning_rate=uniform(-0.1,1) --trials 1", "Expected --learning-rate above 0, found -0.1"),
+        ("batch_size=uniform(1,201) --trials 1", "Expected batch_size of at most 200"),
+        ("hidden=8,0 seed=1,2 --trials 1", "Expected --hidden of at least 1, found 0"),
+        ("seed=uniform(0,9) --trials 1000000000", "Expected --trials of at most 100,000"),
         ("hidden=8 hidden=9", "found hidden twice"),
         ("hidden", "put a name and = before the values."),
         ("hidden=8,x", "Expected a whole number for --hidden, found 'x'"),
@@ -115,6 +124,16 @@ def test_a_trial_of_xor_ends_at_the_loss_that_the_notebook_prints(tmp_path):
 def test_a_switch_is_searched_as_true_and_false():
     trials = _trials.make_trials("fashion_mnist", [{"shuffle": "true"}, {"shuffle": "false"}], [])
     assert [trial.config for trial in trials] == [fashion_mnist.Config(), fashion_mnist.Config(shuffle=False)]
+
+
+def test_as_many_trials_as_are_allowed_fit_into_a_table_that_can_be_read(tmp_path):
+    # Each option that can be searched with a long value, each number with all its digits.
+    options = dict.fromkeys(sweep._kinds("lenet") | sweep._kinds("mnist"), -1.2345678901234567e-100)
+    table = sweep.Table({}, 0.0, [Tried(100_000, options, *[0.12345678901234567] * 3, None, 2**53)])
+    with sweep.RunFolder(tmp_path / "run", resume=False, overwrite=False) as folder:
+        folder.begin({})
+        table.write(folder, None)
+    assert (tmp_path / "run" / "table.json").stat().st_size * MOST_TRIALS <= LARGEST
 
 
 def test_only_learning_rates_share_a_program():
