@@ -209,4 +209,6 @@ def _check_address(address: str) -> None:
             subprocess.run(ask, env={**os.environ, **mode}, capture_output=True, timeout=HEALTHY, check=True)
             os.environ.update(mode)
             return
-    raise OptionError(f"Expected a Ray cluster at {address}, found something else that answers there: {advice}")
+    raise OptionError(
+        f"Expected a Ray cluster at {address}, found nothing there that says it is a healthy Ray cluster: {advice}"
+    )

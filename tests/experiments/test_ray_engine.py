@@ -125,7 +125,10 @@ def test_an_address_where_no_cluster_answers_is_refused_in_one_line(command, mon
     monkeypatch.setattr(_ray_engine, "HEALTHY", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        lines = {f"127.0.0.1:{port}": "found something else that answers there", "nowhere": "Expected --ray-address as"}
+        lines = {
+            f"127.0.0.1:{port}": "found nothing there that says it is a healthy Ray cluster",
+            "nowhere": "Expected --ray-address as",
+        }
         for address, line in lines.items():
             refuse(command, address, line)
     refuse(command, f"127.0.0.1:{port}", "found Connection refused: start a cluster there")
