@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,10 @@ class Interval(NamedTuple):
     def at(self, share: float) -> Value:
         """Returns the number that lies a share of the way from `low` to `high`; `share` is from 0 to 1."""
         forward, back = (math.log, math.exp) if self.log else (float, float)
-        exact = back(forward(self.low) * (1 - share) + forward(self.high) * share)
+        return self.rounded(back(forward(self.low) * (1 - share) + forward(self.high) * share))
+
+    def rounded(self, exact: Any) -> Value:
+        """Returns the number of the interval that stands for another near it."""
         if self.whole:
             return round(min(max(exact, self.low), self.high))
         rounded = float(f"{exact:.{DIGITS}g}")
@@ -51,6 +54,10 @@ class Interval(NamedTuple):
     def limits(self) -> tuple[Value, ...]:
         """Returns the two ends."""
         return self.low, self.high
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether a value is one of these numbers."""
+        return type(value) is (int if self.whole else float) and self.low <= value <= self.high
 
 
 class Choices(NamedTuple):
@@ -62,9 +69,17 @@ class Choices(NamedTuple):
 
     values: tuple[str, ...]
 
+    def rounded(self, value: Any) -> Value:
+        """Returns the value."""
+        return value
+
     def limits(self) -> tuple[Value, ...]:
         """Returns all values."""
         return self.values
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether a value is one of these."""
+        return value in self.values
 
     def at(self, share: float) -> Value:
         """Returns the value that lies a share of the way through the list; `share` is from 0 to below 1."""
@@ -151,10 +166,23 @@ def _is(kind: type, text: str) -> bool:
     return True
 
 
+def values_at(space: Space, random: np.random.Generator) -> Values:
+    """Returns values that are drawn from each dimension."""
+    shares = random.random(len(space))
+    return {name: dimension.at(float(share)) for (name, dimension), share in zip(space.items(), shares, strict=True)}
+
+
+def size(space: Space) -> float:
+    """Returns how many combinations there are; infinity where numbers need not be whole."""
+    return math.prod(
+        len(each.values) if isinstance(each, Choices) else each.high - each.low + 1 if each.whole else math.inf
+        for each in space.values()
+    )
+
+
 def is_grid(space: Space, most: int) -> bool:
     """Returns whether the space is lists alone, with at most so many combinations."""
-    lists = [dimension for dimension in space.values() if isinstance(dimension, Choices)]
-    return len(lists) == len(space) and math.prod(len(each.values) for each in lists) <= most
+    return all(isinstance(dimension, Choices) for dimension in space.values()) and size(space) <= most
 
 
 def draw_trials(space: Space, most: int, seed: int) -> list[Values]:
@@ -173,9 +201,6 @@ def draw_trials(space: Space, most: int, seed: int) -> list[Values]:
         return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
     trials: dict[tuple[Value, ...], Values] = {}
     for number in range(most):
-        shares = np.random.default_rng((seed, number)).random(len(space))
-        values = {
-            name: dimension.at(float(share)) for (name, dimension), share in zip(space.items(), shares, strict=True)
-        }
+        values = values_at(space, np.random.default_rng((seed, number)))
         trials.setdefault(tuple(values.values()), values)
     return list(trials.values())

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from functional_nets import data, training
 from functional_nets.nn import binary_cross_entropy_loss, classification_loss
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True)  # No tuple: those Ray Tune takes apart.
+class Trial:
     """A network that is to be trained.
 
     Attributes:
@@ -64,13 +66,14 @@ class Problem(NamedTuple):
     notice: str | None
 
 
-def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str]) -> list[Trial]:
+def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str], first: int = 1) -> list[Trial]:
     """Returns the trials with all options, read as the experiment's own command reads them.
 
     Args:
         name: The experiment's.
         drawn: The values of each trial.
         words: What all trials add to their command.
+        first: The number of the first.
 
     Raises:
         OptionError: For a value that the experiment cannot use.
@@ -84,7 +87,7 @@ def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str]) -> lis
         return getattr(parse(config_class, name, "", _word(config_class, option, text)), option)
 
     trials = []
-    for number, values in enumerate(drawn, 1):
+    for number, values in enumerate(drawn, first):
         own = {option: read(option, value) if isinstance(value, str) else value for option, value in values.items()}
         trials.append(Trial(number, values, dataclasses.replace(common, **own)))
         trials[-1].config.check()

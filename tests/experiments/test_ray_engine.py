@@ -103,7 +103,7 @@ def test_what_one_engine_has_begun_ray_ends_to_the_bits_of_the_runs_alone(comman
     began = json.loads((folder / "table.json").read_text())["trials"]
     ended = sweep_in_a_process(folder, *words, "--engine", "ray", "--resume")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "2 of 3 trials are left, through Ray" in ended.stdout
+    assert "2 of 3 trials are left, all combinations, through Ray" in ended.stdout
     rows = json.loads((folder / "table.json").read_text())["trials"]
     assert (rows[:1], len(rows)) == (began, 3)
     alone = xor.run(xor.Config(seed=2, steps=1500, gradient_check=False, out=tmp_path / "alone")).summary
