@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+from experiments._search import Search
 from experiments._trials import Problem, Trial
 from functional_nets.report.sweep import Tried
 
@@ -15,14 +16,18 @@ class Work(NamedTuple):
     Attributes:
         experiment: Its name.
         problem: The experiment, with its data.
-        trials: Those that have not ended yet.
+        trials: Those that are drawn and have not ended yet.
         unfinished: A folder in which trials that have begun may be kept, for the next time.
+        search: What all trials are; where they are not drawn, the engine proposes those that are left.
+        tried: The trials that have ended.
     """
 
     experiment: str
     problem: Problem
     trials: Sequence[Trial]
     unfinished: Path
+    search: Search
+    tried: Sequence[Tried]
 
 
 class Watch(Protocol):

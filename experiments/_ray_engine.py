@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from experiments._command import OptionError
 from experiments._engine import Watch, Work
-from experiments._ray_trial import NUMBER, SCORE, TIME, Shared, run_trial
+from experiments._ray_search import check_optuna, make_searcher
+from experiments._ray_trial import SCORE, TIME, TRIAL, Shared, run_trial
 from experiments._single_trial import Score
 from experiments._trials import Trial
 from functional_nets import training
@@ -53,10 +54,12 @@ class RayEngine:
         scheduler: `none`, or `asha` to stop trials that do worse than half of those that have come as far.
         gpus: GPUs of each trial.
         at_once: Trials at the same time, at most.
+        search: `random` where the trials are drawn, `optuna` where it is to propose them.
     """
 
-    def __init__(self, address: str, scheduler: str, gpus: int, at_once: int):
+    def __init__(self, address: str, scheduler: str, gpus: int, at_once: int, search: str):
         self._address, self._scheduler, self._gpus, self._at_once = address, scheduler, gpus, at_once
+        self._search = search
 
     def manner(self, trials: Sequence[Trial]) -> str:
         """Returns that Ray trains them."""
@@ -70,6 +73,8 @@ class RayEngine:
             raise OptionError(
                 f"Expected Ray Tune for --engine ray, found no {missing[0]}: pip install 'functional_nets[ray]'."
             )
+        if self._search == "optuna":
+            check_optuna()
         if self._address != LOCAL:
             _check_address(self._address)
         import ray  # Now, since it reads the environment when it is imported.
@@ -111,13 +116,14 @@ class RayEngine:
         """
         from ray import tune
 
-        watch.begin("trials", len(work.trials))
+        proposed, data_dir = work.search.drawn is None, work.search.ends[0].config.data_dir
+        left = work.search.planned - len(work.tried)
+        watch.begin("trials", left)
         telling = _make_callback(work, watch)
         shared = Shared(
             work.experiment,
             work.problem.source,
-            work.trials[0].config.data_dir and work.trials[0].config.data_dir.absolute(),
-            trials={trial.number: trial for trial in work.trials},
+            data_dir and data_dir.absolute(),
             data_sha256=training.tree_sha256(tuple(work.problem.examples)),
             unfinished=work.unfinished.absolute(),
             on_the_way=self._scheduler != "none",
@@ -125,10 +131,11 @@ class RayEngine:
         with tempfile.TemporaryDirectory(prefix="functional_nets-ray-") as scratch:  # The sweep's table is all we keep.
             tuner = tune.Tuner(
                 tune.with_resources(functools.partial(run_trial, shared), {"cpu": 1, "gpu": self._gpus}),
-                param_space={NUMBER: tune.grid_search([trial.number for trial in work.trials])},
+                param_space={} if proposed else {TRIAL: tune.grid_search(list(work.trials))},
                 tune_config=tune.TuneConfig(
                     metric=SCORE, mode="max", reuse_actors=True, max_concurrent_trials=self._at_once,
-                    scheduler=self._make_scheduler(work),
+                    scheduler=self._make_scheduler(work), search_alg=make_searcher(work) if proposed else None,
+                    num_samples=left if proposed else 1,
                 ),
                 run_config=tune.RunConfig(
                     storage_path=scratch, verbose=0, callbacks=[telling],
@@ -148,9 +155,11 @@ class RayEngine:
         from ray.tune.schedulers import ASHAScheduler
 
         examples = len(work.problem.examples[0])
-        epochs = [-(-trial.config.last_step(examples) * trial.config.batch_size // examples) for trial in work.trials]
-        between = work.problem.task(work.trials[0].config).epochs_per_report
-        return ASHAScheduler(time_attr=TIME, max_t=max(epochs), grace_period=min(between, *epochs), reduction_factor=2)
+        configs = [trial.config for trial in work.search.ends]
+        steps, sizes = [each.last_step(examples) for each in configs], [each.batch_size for each in configs]
+        least, most = (-(-end(steps) * end(sizes) // examples) for end in (min, max))  # No trial's epochs are beyond.
+        between = work.problem.task(configs[0]).epochs_per_report
+        return ASHAScheduler(time_attr=TIME, max_t=most, grace_period=min(between, least), reduction_factor=2)
 
 
 def _make_callback(work: Work, watch: Watch) -> Any:
@@ -162,7 +171,6 @@ def _make_callback(work: Work, watch: Watch) -> Any:
         def __init__(self) -> None:
             self.error: Exception | None = None
             self._done = 0
-            self._trials = {trial.number: trial for trial in work.trials}
 
         def __reduce__(self) -> tuple[Any, ...]:
             return tune.Callback, ()  # Ray Tune keeps a copy of all that it is given, to go on from. We never do.
@@ -176,12 +184,12 @@ def _make_callback(work: Work, watch: Watch) -> Any:
             found = Score(**{name: trial.last_result[name] for name in Score._fields})
             self._done += 1
             try:
-                watch.ended([_tried(self._trials[trial.config[NUMBER]], found)])
+                watch.ended([_tried(trial.config[TRIAL], found)])
             except OSError as error:  # Such as a full disk.
                 self.error = error
                 raise
             watch.count(self._done)
-            shutil.rmtree(work.unfinished / str(trial.config[NUMBER]), ignore_errors=True)
+            shutil.rmtree(work.unfinished / str(trial.config[TRIAL].number), ignore_errors=True)
 
     return Telling()
 
@@ -209,4 +217,6 @@ def _check_address(address: str) -> None:
             subprocess.run(ask, env={**os.environ, **mode}, capture_output=True, timeout=HEALTHY, check=True)
             os.environ.update(mode)
             return
-    raise OptionError(f"Expected a Ray cluster at {address}, found something else that answers there: {advice}")
+    raise OptionError(
+        f"Expected a Ray cluster at {address}, found nothing there that says it is a healthy Ray cluster: {advice}"
+    )

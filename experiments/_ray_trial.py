@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments._command import OptionError
 from experiments._single_trial import Score, train_single
@@ -11,8 +11,8 @@ from functional_nets import training
 from functional_nets.data import DataError
 from functional_nets.training.compilation_cache import sign_entries
 
-NUMBER, SCORE, TIME = "number", "score", "epoch"
-"""Names that Ray Tune knows: of a trial's number, of what is the better the greater, of how far the trial is."""
+TRIAL, SCORE, TIME = "trial", "score", "epoch"
+"""Names that Ray Tune knows: of a trial, of what is the better the greater, of how far the trial is."""
 
 
 class Shared(NamedTuple):
@@ -22,7 +22,6 @@ class Shared(NamedTuple):
         experiment: Its name.
         source: Where the data come from.
         data_dir: Their folder, instead of the source's usual ones.
-        trials: By their numbers.
         data_sha256: Of the training data, which each machine must have.
         unfinished: Where trials keep checkpoints, each in a folder named by its number.
         on_the_way: Whether scores are wanted before the end.
@@ -31,20 +30,19 @@ class Shared(NamedTuple):
     experiment: str
     source: str
     data_dir: Path | None
-    trials: dict[int, Trial]
     data_sha256: str
     unfinished: Path
     on_the_way: bool
 
 
-def run_trial(shared: Shared, point: dict[str, Any]) -> None:
-    """Trains the trial that a point of Ray Tune names, and reports its scores."""
+def run_trial(shared: Shared, point: dict[str, Trial]) -> None:
+    """Trains the trial that a point of Ray Tune holds, and reports its scores."""
     from ray import tune
 
     def report(score: Score) -> None:
         tune.report({**score._asdict(), SCORE: score.test_accuracy or 0.0})
 
-    trial = shared.trials[point[NUMBER]]
+    trial = point[TRIAL]
     folder = shared.unfinished / str(trial.number) if shared.unfinished.is_dir() else None
     programs = training.keep_programs()
     try:

@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,11 +42,22 @@ class Interval(NamedTuple):
     def at(self, share: float) -> Value:
         """Returns the number that lies a share of the way from `low` to `high`; `share` is from 0 to 1."""
         forward, back = (math.log, math.exp) if self.log else (float, float)
-        exact = back(forward(self.low) * (1 - share) + forward(self.high) * share)
+        return self.rounded(back(forward(self.low) * (1 - share) + forward(self.high) * share))
+
+    def rounded(self, exact: Any) -> Value:
+        """Returns the number of the interval that stands for another near it."""
         if self.whole:
             return round(min(max(exact, self.low), self.high))
         rounded = float(f"{exact:.{DIGITS}g}")
         return rounded if self.low <= rounded <= self.high else min(max(exact, self.low), self.high)
+
+    def limits(self) -> tuple[Value, ...]:
+        """Returns the two ends."""
+        return self.low, self.high
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether a value is one of these numbers."""
+        return type(value) is (int if self.whole else float) and self.low <= value <= self.high
 
 
 class Choices(NamedTuple):
@@ -57,6 +68,18 @@ class Choices(NamedTuple):
     """
 
     values: tuple[str, ...]
+
+    def rounded(self, value: Any) -> Value:
+        """Returns the value."""
+        return value
+
+    def limits(self) -> tuple[Value, ...]:
+        """Returns all values."""
+        return self.values
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether a value is one of these."""
+        return value in self.values
 
     def at(self, share: float) -> Value:
         """Returns the value that lies a share of the way through the list; `share` is from 0 to below 1."""
@@ -90,6 +113,11 @@ def parse_space(words: Sequence[str], kinds: Mapping[str, type]) -> Space:
     return space
 
 
+def limits(space: Space) -> list[Values]:
+    """Returns the ends of each interval and all values of each list, each one alone."""
+    return [{name: value} for name, dimension in space.items() for value in dimension.limits()]
+
+
 def _unknown(name: str, kinds: Mapping[str, type]) -> str:
     near = difflib.get_close_matches(name, kinds, n=1)
     advice = f"did you mean {near[0]}?" if near else "choose one of those."
@@ -102,8 +130,6 @@ def _dimension(word: str, name: str, text: str, kind: type) -> Interval | Choice
     values = tuple(value.strip() for value in text.split(","))
     if not all(values) or "(" in text or ")" in text:
         raise OptionError(f"Expected --space as {FORMS}, found {word!r}: mend what stands after =.")
-    if len(set(values)) < len(values):
-        raise OptionError(f"Expected values that differ, found {word!r}: leave out those that repeat.")
     return Choices(values)
 
 
@@ -116,23 +142,47 @@ def _interval(word: str, name: str, form: str, inside: str, kind: type) -> Inter
         raise OptionError(
             f"Expected a list of values for {name}, which is no number, found {word!r}: write {name}=a,b."
         )
-    try:
-        low, high = (kind(part) for part in inside.split(","))
-        finite = math.isfinite(low) and math.isfinite(high)
-    except (ValueError, OverflowError):
-        what = "two whole numbers" if kind is int else "two numbers"
-        raise OptionError(f"Expected {what} in {form}(…), found {word!r}: write {name}={form}(LOW,HIGH).") from None
-    if not (finite and low < high):
+    parts = inside.split(",")
+    wrong = [f"{part.strip()!r} in " for part in parts if not _is(kind, part)]
+    if wrong or len(parts) != 2:
+        what, digits = ("two whole numbers", ", in digits alone") if kind is int else ("two numbers", "")
+        raise OptionError(
+            f"Expected {what} in {form}(…), found {wrong[0] if wrong else ''}{word!r}: "
+            f"write {name}={form}(LOW,HIGH){digits}."
+        )
+    low, high = map(kind, parts)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"Expected a lower number before a higher one, found {word!r}: change the two.")
     if form == "log" and low <= 0:
         raise OptionError(f"Expected numbers above 0 in log(…), found {word!r}: begin above 0, or take uniform(…).")
     return Interval(low, high, form == "log", kind is int)
 
 
+def _is(kind: type, text: str) -> bool:
+    try:
+        float(kind(text))
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def values_at(space: Space, random: np.random.Generator) -> Values:
+    """Returns values that are drawn from each dimension."""
+    shares = random.random(len(space))
+    return {name: dimension.at(float(share)) for (name, dimension), share in zip(space.items(), shares, strict=True)}
+
+
+def size(space: Space) -> float:
+    """Returns how many combinations there are; infinity where numbers need not be whole."""
+    return math.prod(
+        len(each.values) if isinstance(each, Choices) else each.high - each.low + 1 if each.whole else math.inf
+        for each in space.values()
+    )
+
+
 def is_grid(space: Space, most: int) -> bool:
     """Returns whether the space is lists alone, with at most so many combinations."""
-    lists = [dimension for dimension in space.values() if isinstance(dimension, Choices)]
-    return len(lists) == len(space) and math.prod(len(each.values) for each in lists) <= most
+    return all(isinstance(dimension, Choices) for dimension in space.values()) and size(space) <= most
 
 
 def draw_trials(space: Space, most: int, seed: int) -> list[Values]:
@@ -151,9 +201,6 @@ def draw_trials(space: Space, most: int, seed: int) -> list[Values]:
         return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
     trials: dict[tuple[Value, ...], Values] = {}
     for number in range(most):
-        shares = np.random.default_rng((seed, number)).random(len(space))
-        values = {
-            name: dimension.at(float(share)) for (name, dimension), share in zip(space.items(), shares, strict=True)
-        }
+        values = values_at(space, np.random.default_rng((seed, number)))
         trials.setdefault(tuple(values.values()), values)
     return list(trials.values())

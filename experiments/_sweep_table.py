@@ -2,19 +2,20 @@
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments._command import OptionError
 from experiments._folder import RunFolder
-from experiments._trials import Trial
+from experiments._search import Search
 from functional_nets.data import DataError, bounded
 from functional_nets.report.sweep import Tried
 
 NAME = "table.json"
 LARGEST = 2**26
-"""Bytes of a `table.json`: some two hundred thousand trials."""
+"""Bytes of a `table.json`."""
+MOST_TRIALS = 100_000
+"""Trials whose table is no larger, however many options they differ in."""
 
 _RESTORE = "restore the file, or begin anew with --overwrite"
 
@@ -39,7 +40,7 @@ class Table(NamedTuple):
         folder.write(NAME, json.dumps(table, indent=1) + "\n")
 
 
-def read_table(folder: Path, contract: dict[str, Any], trials: Sequence[Trial]) -> Table:
+def read_table(folder: Path, contract: dict[str, Any], search: Search) -> Table:
     """Returns what the sweep in a folder has done.
 
     Raises:
@@ -62,14 +63,13 @@ def read_table(folder: Path, contract: dict[str, Any], trials: Sequence[Trial]) 
     rows, seconds = found.get("trials"), found.get("seconds")
     if not isinstance(rows, list) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         raise DataError(f"Expected trials and seconds in {path}, found none; {_RESTORE}.")
-    values = {trial.number: trial.values for trial in trials}
-    tried = [_row(row, values, path) for row in rows]
+    tried = [_row(row, search, path) for row in rows]
     if len({each.trial for each in tried}) < len(tried):
         raise DataError(f"Expected each trial once in {path}, found one twice; {_RESTORE}.")
     return Table(contract, seconds, tried)
 
 
-def _row(row: Any, values: dict[int, Any], path: Path) -> Tried:
+def _row(row: Any, search: Search, path: Path) -> Tried:
     """A row of the table, which must be of a trial of this sweep."""
     if isinstance(row, dict) and set(row) == set(Tried._fields):
         tried = Tried(**row)
@@ -77,7 +77,7 @@ def _row(row: Any, values: dict[int, Any], path: Path) -> Tried:
         diverged = type(tried.diverged_at) is int and tried.diverged_at > 0 and scores == (None, None, None)
         stopped = tried.stopped_at is None or (type(tried.stopped_at) is int and tried.stopped_at > 0)
         measured = tried.diverged_at is None and all(map(_is_number, scores)) and 0 <= (tried.test_accuracy or 0) <= 1
-        if type(tried.trial) is int and values.get(tried.trial) == tried.options and stopped and (diverged or measured):
+        if type(tried.trial) is int and search.holds(tried.trial, tried.options) and stopped and (diverged or measured):
             return tried
     raise DataError(f"Expected a trial of this sweep, found {bounded.shown(row)} in {path}; {_RESTORE}.")
 

@@ -85,7 +85,7 @@ def show(sweep: Sweep, folder: Path) -> None:
     diverged = sum(each.test_accuracy is None for each in order)
     stopped = sum(each.stopped_at is not None for each in order)
     lines = [
-        f"{len(order):,} trials, of which {diverged:,} diverged"
+        f"{len(order):,} {'trial' if len(order) == 1 else 'trials'}, of which {diverged:,} diverged"
         + (f" and {stopped:,} were stopped early" if stopped else "")
         + f"; {sweep.seconds:.1f} s with compiling",
         f"the best again: {sweep.command}" if sweep.command else "none ended with finite numbers: take smaller rates",

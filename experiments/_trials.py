@@ -1,8 +1,10 @@
 """The trials of a sweep: what each is to train, on which data, and how it is measured."""
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +12,13 @@ import jax
 
 from experiments._command import OptionError, parse
 from experiments._options import TrainingConfig
-from experiments._space import Values
+from experiments._space import Space, Values, limits
 from functional_nets import data, training
 from functional_nets.nn import binary_cross_entropy_loss, classification_loss
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True)  # No tuple: those Ray Tune takes apart.
+class Trial:
     """A network that is to be trained.
 
     Attributes:
@@ -63,24 +66,47 @@ class Problem(NamedTuple):
     notice: str | None
 
 
-def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str]) -> list[Trial]:
+def make_trials(name: str, drawn: Sequence[Values], words: Sequence[str], first: int = 1) -> list[Trial]:
     """Returns the trials with all options, read as the experiment's own command reads them.
 
     Args:
         name: The experiment's.
         drawn: The values of each trial.
         words: What all trials add to their command.
+        first: The number of the first.
 
     Raises:
         OptionError: For a value that the experiment cannot use.
         SystemExit: For one that is of another type, after one line on standard error.
     """
-    module = importlib.import_module(f"experiments.{name}")
+    config_class = importlib.import_module(f"experiments.{name}").Config
+    common = parse(config_class, name, "", words)
+
+    @functools.cache  # Of many trials that share few values.
+    def read(option: str, text: str) -> Any:
+        return getattr(parse(config_class, name, "", _word(config_class, option, text)), option)
+
     trials = []
-    for number, values in enumerate(drawn, 1):
-        own = [word for option, value in values.items() for word in _word(module.Config, option, str(value))]
-        trials.append(Trial(number, values, parse(module.Config, name, "", [*words, *own])))
+    for number, values in enumerate(drawn, first):
+        own = {option: read(option, value) if isinstance(value, str) else value for option, value in values.items()}
+        trials.append(Trial(number, values, dataclasses.replace(common, **own)))
         trials[-1].config.check()
+    return trials
+
+
+def make_limits(name: str, space: Space, words: Sequence[str]) -> list[Trial]:
+    """Returns a trial for each end of an interval and each value of a list, whether it is drawn or not.
+
+    Raises:
+        OptionError: For one that the experiment cannot use, or two values of a list that are the same to it.
+        SystemExit: As `make_trials`.
+    """
+    trials = make_trials(name, limits(space), words)
+    for option, dimension in space.items():
+        own = [trial for trial in trials if option in trial.values]
+        if len({trial.config for trial in own}) < len(own):
+            found = ",".join(str(value) for value in dimension.limits())
+            raise OptionError(f"Expected values that differ, found {option}={found}: leave out those that repeat.")
     return trials
 
 

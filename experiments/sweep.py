@@ -12,7 +12,8 @@ With --engine ray (extra `ray`), Ray Tune runs the trials, one a core, on this m
 --ray-address; there, each machine needs this package, the data and, to go on with trials that have begun, the folder
 --out under the same path. Each network is the one that the experiment trains, bit for bit on a machine with as many
 cores; with --strict on any number of them. --scheduler asha stops trials that do worse than half of those that have
-come as far; without it both engines find the same table.
+come as far; without it both engines find the same table. --search optuna (extra `optuna`) proposes each trial from what
+those that have ended found, so that with more than one at once their order tells, too.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ import importlib
 import time
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ from experiments._folder import RunFolder
 from experiments._options import FREE
 from experiments._ray_engine import LOCAL, RayEngine
 from experiments._runs import TRAININGS
-from experiments._space import Choices, Interval, Space, draw_trials, parse_space
-from experiments._sweep_table import Table, read_table
+from experiments._search import Search, make_search
+from experiments._space import Choices, Interval, Space, parse_space
+from experiments._sweep_table import MOST_TRIALS, Table, read_table
 from experiments._sweep_terminal import SweepProgress, show
-from experiments._trials import Problem, Trial, check_batch_sizes, load_problem, make_trials
+from experiments._trials import Problem, check_batch_sizes, load_problem
 from experiments._vmap_engine import VmapEngine
 from functional_nets import data, training
 from functional_nets.report.parallel import Dimension
@@ -42,7 +44,8 @@ from functional_nets.report.sweep import Sweep, Tried, ranked, sweep_page
 
 ENGINES = ("vmap", "ray")
 SCHEDULERS = ("none", "asha")
-RAY_ONLY = {"ray_address": LOCAL, "scheduler": "none", "gpus_per_trial": 0}
+SEARCHES = ("random", "optuna")
+RAY_ONLY = {"ray_address": LOCAL, "scheduler": "none", "gpus_per_trial": 0, "search": "random"}
 """Options that the engine vmap does not know, and what they are by default."""
 NOT_SEARCHED = FREE - {"epochs", "steps"} | {"source", "on_nonfinite", "max_skipped"}
 """Options that say where and how a run is made, not what is trained."""
@@ -62,6 +65,7 @@ class Config:
     at_once: int = option(64, "networks in one program, or trials that Ray runs at the same time, at most")
     ray_address: str = option(LOCAL, "HOST:PORT of a Ray cluster; local starts one on this machine for the sweep")
     scheduler: str = option("none", "what ends trials early, with --engine ray; none trains all to the end", SCHEDULERS)
+    search: str = option("random", "what chooses the trials; optuna learns from others', with --engine ray", SEARCHES)
     gpus_per_trial: int = option(0, "GPUs of each trial, with --engine ray; without any it runs on a CPU core")
     strict: bool = option(False, "each trial on one thread, so that the bits do not depend on how many cores there are")
     source: str = option("auto", "where the data come from; auto takes the first that is there", data.SOURCES)
@@ -78,12 +82,20 @@ class Config:
             if (value := getattr(self, name)) < least:
                 flag = "--" + name.replace("_", "-")
                 raise OptionError(f"Expected {flag} of at least {least}, found {value}: give a greater one.")
+        if self.trials > MOST_TRIALS:
+            raise OptionError(
+                f"Expected --trials of at most {MOST_TRIALS:,}, as many as a table holds, found {self.trials:,}: "
+                "search in several sweeps."
+            )
         if self.gpus_per_trial < 0:
             raise OptionError(f"Expected --gpus-per-trial of at least 0, found {self.gpus_per_trial}: 1 is usual.")
         for name, default in RAY_ONLY.items():
             if self.engine != "ray" and (value := getattr(self, name)) != default:
                 flag = "--" + name.replace("_", "-")
-                raise OptionError(f"Expected --engine ray with {flag} {value}, found {self.engine}: say --engine ray.")
+                raise OptionError(
+                    f"Expected --engine ray with {flag} {value}, found {self.engine}, which draws all trials before "
+                    "the first and trains them together: say --engine ray."
+                )
         if self.resume and self.out is None:
             raise OptionError("Expected --out with --resume, found none: name the folder of the sweep.")
         if self.resume and self.overwrite:
@@ -94,25 +106,26 @@ def run(config: Config) -> Table:
     """Trains what has not been trained yet, prints and writes the table and the report, and returns the table."""
     config.check()
     space = parse_space(config.space, _kinds(config.experiment))
-    drawn = draw_trials(space, config.trials, config.sweep_seed)
-    trials = make_trials(config.experiment, drawn, _common_words(config, space))
+    words = _common_words(config, space)
+    proposed = config.search != "random"
+    search = make_search(config.experiment, space, words, config.trials, config.sweep_seed, proposed)
     with (
         _engine(config) as engine,
         RunFolder.choose("sweep", config.out, resume=config.resume, overwrite=config.overwrite) as folder,
     ):
         training.check_arithmetic()  # Not before Ray has begun: it forks, and JAX's threads would not follow.
         problem = load_problem(config.experiment, config.source, config.data_dir)
-        check_batch_sizes(trials, len(problem.examples[0]))
+        check_batch_sizes(search.ends, len(problem.examples[0]))
         contract = _contract(config, problem)
-        table = read_table(folder.path, contract, trials) if config.resume else Table(contract, 0.0, [])
+        table = read_table(folder.path, contract, search) if config.resume else Table(contract, 0.0, [])
         folder.begin({**dataclasses.asdict(config), "experiment": "sweep", "swept": config.experiment})
-        table = _train(config, engine, problem, trials, table, folder)
+        table = _train(engine, problem, search, table, folder)
         dimensions = [_dimension(name, each) for name, each in space.items()]
-        command = _best_command(config.experiment, trials, table)
-        manner = engine.manner(trials)
+        command, manner = _best_command(search, table), engine.manner(list((search.drawn or {}).values()))
         sweep = Sweep(
-            config.experiment, dimensions, table.tried, len(trials), manner, table.seconds, command, problem.notice
-        )
+            config.experiment, dimensions, table.tried, search.planned, search.manner, manner, table.seconds, command,
+            problem.notice,
+        )  # fmt: skip
         folder.write("report.html", sweep_page(sweep))
         show(sweep, folder.path)
     return table
@@ -121,7 +134,7 @@ def run(config: Config) -> Table:
 def _engine(config: Config) -> Engine:
     if config.engine == "vmap":
         return VmapEngine(config.at_once)
-    return RayEngine(config.ray_address, config.scheduler, config.gpus_per_trial, config.at_once)
+    return RayEngine(config.ray_address, config.scheduler, config.gpus_per_trial, config.at_once, config.search)
 
 
 def _kinds(experiment: str) -> dict[str, type]:
@@ -148,22 +161,20 @@ def _common_words(config: Config, space: Space) -> list[str]:
 
 
 def _contract(config: Config, problem: Problem) -> dict[str, Any]:
-    names = ("experiment", "space", "trials", "sweep_seed", "epochs", "steps", "scheduler", "strict")
+    names = ("experiment", "space", "trials", "sweep_seed", "epochs", "steps", "scheduler", "search", "strict")
     options = {name: getattr(config, name) for name in names}
     return {**options, "space": list(config.space), "data_sha256": training.tree_sha256(tuple(problem.examples))}
 
 
-def _train(
-    config: Config, engine: Engine, problem: Problem, trials: Sequence[Trial], table: Table, folder: RunFolder
-) -> Table:
+def _train(engine: Engine, problem: Problem, search: Search, table: Table, folder: RunFolder) -> Table:
     """Returns the table after the trials that are left; it is written whenever some of them have ended."""
     done = {each.trial for each in table.tried}
-    left = [trial for trial in trials if trial.number not in done]
-    book = _Book(table, lambda table: table.write(folder, _best_command(config.experiment, trials, table)))
-    title = _title(config.experiment, len(trials), len(left), engine.manner(left))
-    with SweepProgress(title, len(trials), len(done), problem.notice, book.enter) as progress:
-        if left:
-            engine.train(Work(config.experiment, problem, left, folder.checkpoints), progress)
+    left = [trial for number, trial in (search.drawn or {}).items() if number not in done]
+    book = _Book(table, lambda table: table.write(folder, _best_command(search, table)))
+    title = _title(search, len(done), engine.manner(left))
+    with SweepProgress(title, search.planned, len(done), problem.notice, book.enter) as progress:
+        if len(done) < search.planned:
+            engine.train(Work(search.experiment, problem, left, folder.checkpoints, search, table.tried), progress)
     return book.table
 
 
@@ -188,18 +199,20 @@ class _Book:
         return seconds
 
 
-def _title(experiment: str, trials: int, left: int, manner: str) -> str:
-    if left < trials:
-        return f"sweep of {experiment}: {left:,} of {trials:,} trials are left, {manner}"
-    return f"sweep of {experiment}: {trials:,} different trials {manner}"
+def _title(search: Search, done: int, manner: str) -> str:
+    if done:
+        left = f"{search.planned - done:,} of {search.planned:,} trials are left"
+        return f"sweep of {search.experiment}: {left}, {search.manner}, {manner}"
+    trials = "1 trial" if search.planned == 1 else f"{search.planned:,} different trials"
+    return f"sweep of {search.experiment}: {trials}, {search.manner}, {manner}"
 
 
-def _best_command(experiment: str, trials: Sequence[Trial], table: Table) -> str | None:
+def _best_command(search: Search, table: Table) -> str | None:
     """What repeats the best trial; None as long as there is none."""
     best = ranked(table.tried)[:1]
     if not best or best[0].test_accuracy is None:
         return None
-    return command_line(experiment, trials[best[0].trial - 1].config)
+    return command_line(search.experiment, search.make(best[0].trial, dict(best[0].options)).config)
 
 
 def _dimension(name: str, dimension: Interval | Choices) -> Dimension:

@@ -108,7 +108,8 @@ def _accuracy_axis(accuracies: Sequence[float]) -> _Axis:
 
     low, high = scale(1 - most), -math.log10(least)
     place = _between(low, high if high > low else low + 1, scale)
-    shown = [accuracy for accuracy in ACCURACIES if accuracies and min(accuracies) <= accuracy <= max(accuracies)]
+    between = [each for each in ACCURACIES if accuracies and min(accuracies) <= each <= max(accuracies)]
+    shown = [each for each in between if each == 1 or 1 - each > least]  # The others would stand where 100% does.
     marks = [(place(accuracy), f"{100 * accuracy:.4g}%") for accuracy in (*sorted(accuracies)[:1], *shown)]
     return _Axis("test accuracy", WIDTH - RIGHT, _apart(marks), place)
 

@@ -39,6 +39,7 @@ class Sweep(NamedTuple):
         dimensions: What the trials differ in.
         tried: The trials that have ended.
         planned: How many there are to be.
+        search: How they were chosen, to stand after "trials, ".
         manner: How they were trained, to stand after "seconds".
         seconds: How long that took, with compiling.
         command: What repeats the best of them; None when there is none.
@@ -49,6 +50,7 @@ class Sweep(NamedTuple):
     dimensions: Sequence[Dimension]
     tried: Sequence[Tried]
     planned: int
+    search: str
     manner: str
     seconds: float
     command: str | None
@@ -121,13 +123,19 @@ def _header(sweep: Sweep, order: Sequence[Tried]) -> str:
     best = order[0].test_accuracy if order else None
     cards = {
         "of the test examples are right in the best trial": "—" if best is None else f"{best:.2%}",
-        "trials" if len(order) == sweep.planned else f"of {sweep.planned:,} trials have ended": f"{len(order):,}",
+        _trials(sweep): f"{len(order):,}",
         "of them diverged": f"{diverged:,}",
         f"seconds, with compiling, {sweep.manner}": f"{sweep.seconds:.3g}",
     }
     shown = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in cards.items())
     notice = f'<p class="notice">{html.escape(sweep.notice)}</p>' if sweep.notice else ""
     return f'{notice}<dl class="cards">{shown}</dl>'
+
+
+def _trials(sweep: Sweep) -> str:
+    if len(sweep.tried) == sweep.planned:
+        return f"{'trial' if sweep.planned == 1 else 'trials'}, {sweep.search}"
+    return f"of {sweep.planned:,} trials, {sweep.search}, have ended"
 
 
 def _best(sweep: Sweep, order: Sequence[Tried]) -> str:

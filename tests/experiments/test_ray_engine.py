@@ -103,7 +103,7 @@ def test_what_one_engine_has_begun_ray_ends_to_the_bits_of_the_runs_alone(comman
     began = json.loads((folder / "table.json").read_text())["trials"]
     ended = sweep_in_a_process(folder, *words, "--engine", "ray", "--resume")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "2 of 3 trials are left, through Ray" in ended.stdout
+    assert "2 of 3 trials are left, all combinations, through Ray" in ended.stdout
     rows = json.loads((folder / "table.json").read_text())["trials"]
     assert (rows[:1], len(rows)) == (began, 3)
     alone = xor.run(xor.Config(seed=2, steps=1500, gradient_check=False, out=tmp_path / "alone")).summary
@@ -125,7 +125,10 @@ def test_an_address_where_no_cluster_answers_is_refused_in_one_line(command, mon
     monkeypatch.setattr(_ray_engine, "HEALTHY", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        lines = {f"127.0.0.1:{port}": "found something else that answers there", "nowhere": "Expected --ray-address as"}
+        lines = {
+            f"127.0.0.1:{port}": "found nothing there that says it is a healthy Ray cluster",
+            "nowhere": "Expected --ray-address as",
+        }
         for address, line in lines.items():
             refuse(command, address, line)
     refuse(command, f"127.0.0.1:{port}", "found Connection refused: start a cluster there")

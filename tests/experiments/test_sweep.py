@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from experiments import _training, _trials, _vmap_engine, fashion_mnist, mnist, sweep
 from experiments._command import command_line
 from experiments._space import draw_trials, is_grid, parse_space
+from experiments._sweep_table import LARGEST, MOST_TRIALS
 from functional_nets.report.parallel import Dimension
 from functional_nets.report.sweep import Sweep, Tried, ranked, sweep_page
 from tests.report.reading import read
@@ -62,7 +64,15 @@ def test_lists_alone_are_the_whole_grid_if_it_is_small_enough_and_never_twice_th
         ("batch_size=log(1.5,8)", "Expected two whole numbers in log(…)"),
         ("optimizer=uniform(0,1)", "Expected a list of values for optimizer, which is no number"),
         ("hidden=8,,9", "mend what stands after =."),
-        ("hidden=8,8", "Expected values that differ"),
+        ("hidden=8,8", "Expected values that differ, found hidden=8,8"),
+        ("learning_rate=0.1,1e-1", "Expected values that differ"),
+        ("batch_size=5,05", "Expected values that differ"),
+        ("hidden=log(1,1e3)", "Expected two whole numbers in log(…), found '1e3' in 'hidden=log(1,1e3)'"),
+        # Whatever is drawn of them: with these seeds a value that could be used.
+        ("learning_rate=uniform(-0.1,1) --trials 1", "Expected --learning-rate above 0, found -0.1"),
+        ("batch_size=uniform(1,201) --trials 1", "Expected batch_size of at most 200"),
+        ("hidden=8,0 seed=1,2 --trials 1 --sweep-seed 2", "Expected --hidden of at least 1, found 0"),
+        ("seed=uniform(0,9) --trials 1000000000", "Expected --trials of at most 100,000"),
         ("hidden=8 hidden=9", "found hidden twice"),
         ("hidden", "put a name and = before the values."),
         ("hidden=8,x", "Expected a whole number for --hidden, found 'x'"),
@@ -71,6 +81,7 @@ def test_lists_alone_are_the_whole_grid_if_it_is_small_enough_and_never_twice_th
         ("epochs=1,2 --epochs 3", "Expected epochs in --space or as --epochs, found both"),
         ("seed=1,2 --engine rya", "Expected --engine to be one of vmap, ray, found 'rya'"),
         ("seed=1,2 --scheduler asha", "Expected --engine ray with --scheduler asha, found vmap"),
+        ("seed=1,2 --search optuna", "found vmap, which draws all trials before the first"),
         ("seed=1,2 --ray-address h:1", "Expected --engine ray with --ray-address h:1, found vmap"),
         ("seed=1,2 --trials 0", "Expected --trials of at least 1, found 0"),
         ("seed=1,2 --resume", "Expected --out with --resume, found none"),
@@ -117,6 +128,16 @@ def test_a_switch_is_searched_as_true_and_false():
     assert [trial.config for trial in trials] == [fashion_mnist.Config(), fashion_mnist.Config(shuffle=False)]
 
 
+def test_as_many_trials_as_are_allowed_fit_into_a_table_that_can_be_read(tmp_path):
+    # Each option that can be searched with a long value, each number with all its digits.
+    options = dict.fromkeys(sweep._kinds("lenet") | sweep._kinds("mnist"), -1.2345678901234567e-100)
+    table = sweep.Table({}, 0.0, [Tried(100_000, options, *[0.12345678901234567] * 3, None, 2**53)])
+    with sweep.RunFolder(tmp_path / "run", resume=False, overwrite=False) as folder:
+        folder.begin({})
+        table.write(folder, None)
+    assert (tmp_path / "run" / "table.json").stat().st_size * MOST_TRIALS <= LARGEST
+
+
 def test_only_learning_rates_share_a_program():
     drawn = [{"learning_rate": rate, "hidden": hidden} for rate in (0.1, 0.2, 0.3) for hidden in ("8", "9")]
     trials = _trials.make_trials("mnist", drawn, [])
@@ -142,7 +163,7 @@ def test_an_interrupted_sweep_goes_on_after_its_last_program_and_another_is_refu
     ended = command("sweep", "--resume", "--out", "run")  # What it was told first is what it goes on with.
     assert ended.status == 0, ended.err
     assert asked == [1, 2, 3, 3]
-    assert "1 of 3 trials are left, in 1 program" in ended.out
+    assert "1 of 3 trials are left, all combinations, in 1 program" in ended.out
 
 
 def test_a_table_that_no_sweep_has_written_is_refused(command, tmp_path):
@@ -160,16 +181,27 @@ def test_a_table_that_no_sweep_has_written_is_refused(command, tmp_path):
     assert "Expected each trial once" in command("sweep", *words, "--resume").err
 
 
+def test_where_100_percent_stands_no_other_accuracy_is_written():
+    tried = [Tried(n, {"seed": n}, accuracy, 0.5, 0.5) for n, accuracy in ((1, 1.0), (2, 0.75), (3, 0.5))]
+    manner = ("drawn at random", "in 1 program", 2.0, "the command", None)
+    page = sweep_page(Sweep("xor", [Dimension("seed", (1, 3))], tried, 3, *manner))
+    marks = set(re.findall(r">([\d.]+%)</text>", page))
+    assert marks == {"50%", "80%", "100%"}
+
+
 def test_the_page_has_a_line_for_each_trial_and_the_table_begins_with_the_best():
     tried = [Tried(n, {"optimizer": name, "rate": rate}, accuracy, 0.5, 0.5) for n, name, rate, accuracy in (
         (1, "sgd", 0.1, 0.9), (2, "<adam>", 0.01, 1.0), (3, "sgd", 1.0, 0.9))]  # fmt: skip
     tried.append(Tried(4, {"optimizer": "sgd", "rate": 0.5}, diverged_at=7))
     assert [each.trial for each in ranked(tried)] == [2, 1, 3, 4]
     dimensions = [Dimension("optimizer", choices=("sgd", "<adam>")), Dimension("rate", (0.01, 1.0), log=True)]
-    page = read(sweep_page(Sweep("mnist", dimensions, tried, 4, "in 1 program", 2.0, "the command", None)))
+    page = read(
+        sweep_page(Sweep("mnist", dimensions, tried, 4, "drawn at random", "in 1 program", 2.0, "the command", None))
+    )
     assert "trial optimizer rate test accuracy test loss, nats training loss, nats 2 <adam> 0.01 100.00%" in page.text
     assert "4 sgd 0.5 diverged at step 7" in page.text
     assert "✗ diverged" in page.text
+    assert "4 trials, drawn at random" in page.text
     assert "trial 2, 100.00%" in page.text
     lines = [attributes for tag, attributes in page.elements if tag == "path" and attributes.get("fill") == "none"]
     assert len(lines) == 4
