@@ -1,0 +1,1 @@
+"""The networks of university courses and books, in their notation."""
