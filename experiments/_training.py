@@ -24,7 +24,7 @@ from experiments._start import starting
 from functional_nets import training
 from functional_nets.report import Section, write_report
 from functional_nets.training import FitResult, Snapshot, TrainState
-from functional_nets.training.parallel import processes
+from functional_nets.training.parallel import processes, state_shardings
 
 GRADIENT_CHECK_EXAMPLES = 4
 
@@ -82,7 +82,7 @@ def train(
     key = jax.random.key(config.seed or 0)
     optimizer = training.make_optimizer(config.optimizer, config.learning_rate)
     data_contract = training.data_contract(examples, key)
-    check_same(config, data_contract)
+    check_same(name, config, data_contract)
     contract = {
         "experiment": name,
         **{option: value for option, value in dataclasses.asdict(config).items() if option not in FREE},
@@ -90,6 +90,8 @@ def train(
         **training.environment(mesh),
     }
     initial = training.init_state(params, optimizer)
+    if mesh is not None:
+        state_shardings(initial, mesh)  # `fit` would refuse what cannot be split after the run's folder has been made.
     with starting(
         name, config, initial, contract, last_step,
         lambda: check_gradients(loss_fn, params, examples) if config.gradient_check else None,
