@@ -160,7 +160,8 @@ def fit(
     shardings = None if mesh is None else state_shardings(now.state, mesh, rules)
     now = now._replace(state=place(now.state, shardings, may_alias=False))
     bit_exact, pace = _probed(chunks, now.state) if probe else (None, PROBE_STEPS / chunk_seconds)
-    pace = first(pace)
+    together = (lambda pace: pace) if mesh is None else first  # Without a mesh, this process trains alone.
+    pace = together(pace)
     history: list[Row] = []
     every_loss: list[np.ndarray] = []
     train_seconds = 0.0
@@ -170,7 +171,7 @@ def fit(
         now, losses, seconds = _advance(chunks, now, stop, max_skipped, explained)
         every_loss.append(losses)
         train_seconds += seconds
-        pace = first(len(losses) / seconds)  # All processes end the next chunk at the same step.
+        pace = together(len(losses) / seconds)  # All processes end the next chunk at the same step.
         if stop % (epochs_per_report * per_epoch) == 0:
             now = report(now)
         if on_chunk:
