@@ -52,7 +52,11 @@ class TrainingConfig:
         None, "as data=4,model=2: devices that share each batch, times those that split wide layers"
     )
     coordinator: str | None = option(None, "address and port of the first of several processes, as 10.0.0.1:1234")
-    processes: int | None = option(None, "how many processes train together (default: as Slurm, GKE or Open MPI tell)")
+    processes: int | None = option(
+        None,
+        "how many processes train together (default: as Slurm, GKE or Open MPI tell); scripts/launch_local.py starts "
+        "several on this machine",
+    )
     process_id: int | None = option(None, "which of them this is, from 0; that one writes the files")
     join_seconds: int = option(60, "how long to wait for the others to start")
     precision: str = option("float32", "type in which factors are multiplied; sums are float32", PRECISIONS)

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import hashlib
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from functional_nets.training import Checkpoint, DevicesError, TrainState, make_
 from functional_nets.training.checkpoint.file import pack, unpack
 from functional_nets.training.parallel import processes
 
-OF_ONE = {*OF_THE_MOMENT, *DISPLAY, "out", "overwrite", "data_dir", "source"}
+OF_ONE = {*OF_THE_MOMENT, *DISPLAY, "out", "overwrite", "data_dir", "source"} - {"processes"}
 """Options that processes may have each for itself."""
 ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):([0-9]{1,5})")
 
@@ -49,6 +51,7 @@ def several_processes(config: Any) -> Iterator[None]:
 
 
 def _joined(config: TrainingConfig) -> bool:
+    config = _numbered_by_mpi(config)
     given = {"--coordinator": config.coordinator, "--processes": config.processes, "--process-id": config.process_id}
     if missing := [name for name, value in given.items() if value is None]:
         if len(missing) < len(given):
@@ -59,8 +62,37 @@ def _joined(config: TrainingConfig) -> bool:
         processes.join(None, None, None, config.join_seconds)
         return True
     _check(config.coordinator or "", config.processes or 0, config.process_id or 0, config)
+    _check_host((config.coordinator or "").rpartition(":")[0], config.join_seconds)
     processes.join(config.coordinator, config.processes, config.process_id, config.join_seconds)
     return True
+
+
+def _numbered_by_mpi(config: TrainingConfig) -> TrainingConfig:
+    """Returns the options with the numbers that MPI tells, where only the coordinator is left to say."""
+    numbers = processes.mpi_numbers()
+    if numbers is None or processes.is_cluster() or config.processes is not None or config.process_id is not None:
+        return config
+    if config.coordinator is None:
+        raise OptionError(
+            f"Expected --coordinator under MPI, which has started {numbers[0]} processes, found none: give "
+            "--coordinator HOST:PORT, the machine of rank 0 and a port that is free there."
+        )
+    return dataclasses.replace(config, processes=numbers[0], process_id=numbers[1])
+
+
+def _check_host(host: str, seconds: int) -> None:
+    deadline = time.monotonic() + seconds
+    while True:  # A machine that is just starting may get its name later than this one asks.
+        try:
+            socket.getaddrinfo(host.strip("[]"), None)
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise OptionError(
+                    f"Expected --coordinator to name a machine that can be found, found none named {host!r} within "
+                    f"{seconds} s ({error.strerror or error}): mend the name, or give the address."
+                ) from None
+        time.sleep(0.5)
 
 
 def _check(coordinator: str, count: int, number: int, config: TrainingConfig) -> None:
@@ -95,26 +127,31 @@ def mesh_of(config: TrainingConfig) -> Mesh | None:
     return mesh
 
 
-def check_same(config: TrainingConfig, data_contract: dict[str, Any]) -> None:
+def check_same(name: str, config: TrainingConfig, data_contract: dict[str, Any]) -> None:
     """Returns if all processes have the same code, options and data.
 
     Raises:
         ProcessesError: In all of them, if not.
     """
-    if jax.process_count() == 1:
-        return
-    options = {name: value for name, value in dataclasses.asdict(config).items() if name not in OF_ONE}
+    if jax.process_count() > 1:
+        processes.check_same(in_common(name, config, data_contract))
+
+
+def in_common(name: str, config: TrainingConfig, data_contract: dict[str, Any]) -> dict[str, Any]:
+    """Returns what must be the same in all processes, what explains most of the rest first."""
+    options = {option: value for option, value in dataclasses.asdict(config).items() if option not in OF_ONE}
     versions = {"jax": jax.__version__, "jaxlib": jax.lib.__version__, "optax": optax.__version__}
-    processes.check_same({"code": _code_sha256(), **versions, **options, **data_contract})
+    return {"experiment": name, **_sources(), **versions, **options, **data_contract}
 
 
-def _code_sha256() -> str:
-    digest = hashlib.sha256()
-    for package in (functional_nets, experiments):
-        folder = Path(package.__path__[0])
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{path.relative_to(folder)} ".encode() + path.read_bytes())
-    return digest.hexdigest()
+def _sources() -> dict[str, str]:
+    """Returns each source file with the beginning of its SHA-256."""
+    folders = [Path(package.__path__[0]) for package in (functional_nets, experiments)]
+    return {
+        f"{folder.name}/{path.relative_to(folder).as_posix()}": hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    }
 
 
 def share_checkpoint(found: Checkpoint | None, like: TrainState) -> Checkpoint | None:

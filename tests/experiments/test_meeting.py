@@ -1,0 +1,164 @@
+"""Processes that cannot train as one are told so in one line, each, before anything is written or lost."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments import _processes, xor
+from experiments._folder import FILES
+from functional_nets.training.parallel import processes
+from functional_nets.training.parallel.ending import tells_of_loss
+from scripts import launch_local
+from tests.experiments.conftest import contents
+from tests.experiments.test_processes import CHECKOUT, ENVIRONMENT, experiment
+
+
+def joined(*numbers):
+    """Processes that only meet, each with its number and how many it believes in: statuses, and what they said."""
+    program = (
+        "import sys; from functional_nets.training.parallel import processes\n"
+        "try: processes.join(sys.argv[1], int(sys.argv[3]), int(sys.argv[2]), 8); processes.leave(20)\n"
+        "except processes.ProcessesError as error: print(error, file=sys.stderr); sys.exit(2)"
+    )
+    address = f"127.0.0.1:{launch_local.free_port()}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, address, *map(str, pair)],
+            env=ENVIRONMENT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for pair in numbers
+    ]
+    told = [process.communicate(timeout=60)[1] for process in started]
+    return [process.returncode for process in started], told
+
+
+TAKEN = "found process id 1 is taken"
+
+
+def test_a_process_id_that_is_taken_ends_in_one_line():
+    statuses, told = joined((0, 2), (1, 2), (1, 2))
+    # Which of the two is refused, and whether the other has already met the first, is chance.
+    assert any(TAKEN in line for line in told[1:])
+    for status, line in zip(statuses, told, strict=True):
+        assert (status, len(line.splitlines())) in ((0, 0), (2, 1), (4, 1)), told
+
+
+@pytest.mark.long
+def test_a_process_id_that_is_taken_while_others_are_missing_ends_in_one_line():
+    statuses, told = joined((0, 3), (1, 3), (1, 3))
+    assert statuses == [2, 2, 2]
+    assert [len(line.splitlines()) for line in told] == [1, 1, 1], told
+    assert sum(TAKEN in line for line in told) == 1
+
+
+@pytest.mark.long
+def test_processes_that_count_differently_refuse_to_start():
+    statuses, told = joined((0, 2), (1, 3))
+    assert statuses == [2, 2]
+    expected = "Expected the same --processes in all of them, found 2 in the first and 3 in process 1: "
+    assert all(line.startswith(expected) for line in told), told
+
+
+@pytest.mark.long
+def test_xor_which_trains_again_for_its_report_ends_in_both(tmp_path):
+    address = f"127.0.0.1:{launch_local.free_port()}"
+    common = ["experiments.xor", "--steps=9", f"--out={tmp_path / 'run'}", "--coordinator", address, "--processes=2"]
+    both = [experiment(*common, f"--process-id={number}") for number in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_what_explains_most_is_named_first_and_code_by_its_file():
+    config = xor.Config()
+    mnist_, xor_ = (_processes.in_common(name, config, {"data": "x"}) for name in ("mnist", "xor"))
+    assert "the same experiment in all 2 processes, found mnist in the first" in processes.difference([mnist_, xor_])
+    changed = {**xor_, "experiments/xor.py": "another"}
+    assert "the same experiments/xor.py in all 2" in processes.difference([xor_, changed])
+    assert xor_["functional_nets/training/fit.py"] != xor_["functional_nets/training/step.py"]
+    assert processes.difference([xor_, dict(xor_)]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("UNKNOWN: Gloo all-reduce failed: [pair.cc:538] Read error [127.0.0.1]:386: Connection reset by peer", True),
+        ("UNKNOWN: Gloo all-reduce failed: [gloo/pair.cc:547] Connection closed by peer [127.0.0.1]:35038", True),
+        ("UNAVAILABLE: Failed to send RPC to coordination service. Either the leader task was preempted", True),
+        ("UNKNOWN: Gloo context initialization failed: ALREADY_EXISTS: key cpu:gloo/0,2048/1 already exists.", False),
+        ("found no file in /home/gloomy/nccl", False),
+    ],
+)  # fmt: skip
+def test_a_loss_is_told_from_other_errors(text, is_one):
+    assert tells_of_loss(text) == is_one
+
+
+def test_mpi_that_jax_does_not_know_needs_a_coordinator_alone(command, few_images, monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    outcome = command("mnist")
+    assert outcome.status == 2
+    assert outcome.err.startswith("Expected --coordinator under MPI, which has started 2 processes, found none")
+    assert len(outcome.err.splitlines()) == 1
+    assert processes.mpi_numbers() == (2, 1)
+
+
+def test_a_coordinator_without_an_address_is_named(command, few_images):
+    options = "--coordinator nowhere.invalid:1 --processes 2 --process-id 1 --join-seconds 1"
+    outcome = command("mnist", *options.split())
+    assert outcome.status == 2
+    assert "found none named 'nowhere.invalid' within 1 s" in outcome.err
+
+
+@pytest.mark.parametrize("number", ["x", "", "0", "2.5", "-3"])
+def test_a_number_of_simulated_devices_that_is_none_is_refused_before_jax_reads_it(number):
+    environment = {**ENVIRONMENT, "JAX_NUM_CPU_DEVICES": number}
+    run = subprocess.run([sys.executable, "-m", "experiments.xor"], env=environment, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"Expected JAX_NUM_CPU_DEVICES to be a number from 1 to 99999, found {number!r}: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_mesh_that_does_not_divide_the_layers_leaves_the_run_that_would_be_overwritten(tmp_path):
+    for file in (*FILES, "pictures/a.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
+    before = contents(tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "experiments.xor", "--mesh=model=3", f"--out={tmp_path}", "--overwrite"],
+        env={**ENVIRONMENT, "JAX_NUM_CPU_DEVICES": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("Expected model=3 to divide the 2 units of params/hidden/")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent has died")
+def test_what_the_launcher_started_ends_with_it(tmp_path):
+    (tmp_path / "sleeper.py").write_text("import time\nprint('awake', flush=True)\ntime.sleep(60)\n")
+    program = (
+        "from scripts import launch_local\n"
+        "process = launch_local.start(1, ['sleeper'])[0]; print(process.pid, flush=True); process.wait()"
+    )
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(tmp_path)])}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+    ) as launcher:
+        said = {launcher.stdout.readline().strip(), launcher.stdout.readline().strip()}
+        (number,) = said - {"awake"}
+        launcher.kill()
+    child = Path(f"/proc/{number}/status")
+    for _ in range(100):
+        if not child.exists() or "State:\tZ" in child.read_text():
+            return
+        time.sleep(0.05)
+    os.kill(int(number), 9)
+    raise AssertionError("still there")
