@@ -16,42 +16,70 @@ from scripts import launch_local
 from tests.experiments.conftest import contents
 from tests.experiments.test_processes import CHECKOUT, ENVIRONMENT, experiment
 
+PROGRAM = """
+import sys
+from functional_nets.training.parallel import processes
+address, number, count = sys.argv[1], *map(int, sys.argv[2:])
+try:
+    processes.join(address, count, number, 10)
+    print("met", flush=True)
+    sys.stdin.readline()
+    processes.leave(10)
+except processes.ProcessesError as error:
+    sys.exit(print(error, file=sys.stderr) or 2)
+"""
 
-def joined(*numbers):
-    """Processes that only meet, each with its number and how many it believes in: statuses, and what they said."""
-    program = (
-        "import sys; from functional_nets.training.parallel import processes\n"
-        "try: processes.join(sys.argv[1], int(sys.argv[3]), int(sys.argv[2]), 8); processes.leave(20)\n"
-        "except processes.ProcessesError as error: print(error, file=sys.stderr); sys.exit(2)"
-    )
+
+def meeting(address, number, count):
+    """A process that only meets the others, and leaves when it is told something."""
+    command = [sys.executable, "-c", PROGRAM, address, str(number), str(count)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, **pipes)
+
+
+def met(*numbers):
+    """Processes, each with its number and how many it believes in: their statuses, and what they said."""
     address = f"127.0.0.1:{launch_local.free_port()}"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, address, *map(str, pair)],
-            env=ENVIRONMENT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for pair in numbers
-    ]
-    told = [process.communicate(timeout=60)[1] for process in started]
+    started = [meeting(address, *pair) for pair in numbers]
+    told = [process.communicate("\n", timeout=60)[1] for process in started]
     return [process.returncode for process in started], told
 
 
 TAKEN = "found process id 1 is taken"
 
 
+def met_two():
+    """The address of two processes that have met, and the two."""
+    address = f"127.0.0.1:{launch_local.free_port()}"
+    two = [meeting(address, number, 2) for number in range(2)]
+    assert [process.stdout.readline() for process in two] == ["met\n", "met\n"]
+    return address, two
+
+
 def test_a_process_id_that_is_taken_ends_in_one_line():
-    statuses, told = joined((0, 2), (1, 2), (1, 2))
-    # Which of the two is refused, and whether the other has already met the first, is chance.
-    assert any(TAKEN in line for line in told[1:])
-    for status, line in zip(statuses, told, strict=True):
-        assert (status, len(line.splitlines())) in ((0, 0), (2, 1), (4, 1)), told
+    address, two = met_two()
+    second = meeting(address, 1, 2)
+    _, line = second.communicate(timeout=60)
+    assert (second.returncode, len(line.splitlines())) == (2, 1), line
+    assert TAKEN in line
+    for process in two:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.long
+def test_a_process_id_that_is_given_twice_ends_those_that_have_met_in_one_line():
+    address, two = met_two()
+    meeting(address, 1, 2).communicate(timeout=60)
+    assert [process.wait(60) for process in two] == [4, 4]
+    lines = [process.communicate()[1] for process in two]
+    assert [len(line.splitlines()) for line in lines] == [1, 1], lines
+    assert any("found process 1 started twice" in line for line in lines)  # Or the other one gone, who was quicker.
 
 
 @pytest.mark.long
 def test_a_process_id_that_is_taken_while_others_are_missing_ends_in_one_line():
-    statuses, told = joined((0, 3), (1, 3), (1, 3))
+    statuses, told = met((0, 3), (1, 3), (1, 3))
     assert statuses == [2, 2, 2]
     assert [len(line.splitlines()) for line in told] == [1, 1, 1], told
     assert sum(TAKEN in line for line in told) == 1
@@ -59,7 +87,7 @@ def test_a_process_id_that_is_taken_while_others_are_missing_ends_in_one_line():
 
 @pytest.mark.long
 def test_processes_that_count_differently_refuse_to_start():
-    statuses, told = joined((0, 2), (1, 3))
+    statuses, told = met((0, 2), (1, 3))
     assert statuses == [2, 2]
     expected = "Expected the same --processes in all of them, found 2 in the first and 3 in process 1: "
     assert all(line.startswith(expected) for line in told), told
