@@ -159,9 +159,11 @@ def test_the_launcher_ends_all_when_one_is_killed_and_passes_signals_on(tmp_path
 
     stopped = launched("stopped")
     stopped.send_signal(signal.SIGTERM)
-    assert stopped.wait(60) == 143
+    stopped.communicate(timeout=60)
+    assert stopped.returncode == 143
     killed = launched("killed")
     children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
-    assert killed.wait(60) == 4
-    assert b"start all of them again with --resume" in killed.stderr.read()
+    _, told = killed.communicate(timeout=60)
+    assert killed.returncode == 4
+    assert b"start all of them again with --resume" in told
