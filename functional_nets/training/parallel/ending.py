@@ -17,7 +17,7 @@ LOSS = re.compile(
     r"|NCCL operation .* failed: remote process exited"
     r"|Failed to send RPC to coordination service"
 )
-"""What JAX's errors say when another process has gone; NCCL's own words are from its manual, the others were seen."""
+"""What JAX's errors say when another process has gone; what NCCL says was not seen here, the others were."""
 
 ending = threading.Event()
 """Set once this process is about to end in order."""

@@ -106,18 +106,6 @@ def readout_as_a_mean(params, adj, nodes, real, y):
     return grads(params, adj, nodes, real, y, unpool=unpool)
 
 
-@net.fault("wrong_pooling", "wrong_axis", at="readout", single=True)
-def one_node_for_all_features(params, adj, nodes, real, y):
-    """The node with the largest sum of features gets everything."""
-
-    def unpool(dr, c, real):
-        dh2 = np.zeros_like(c["h2"])
-        dh2[np.arange(len(dr)), c["masked"].sum(axis=2).argmax(axis=1)] = dr
-        return dh2
-
-    return grads(params, adj, nodes, real, y, unpool=unpool)
-
-
 @net.fault("wrong_mask", at="padding", n=6)
 def padding_can_win(params, adj, nodes, real, y):
     """argmax over all nodes, padding included."""
