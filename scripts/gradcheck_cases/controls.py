@@ -11,7 +11,8 @@ import numpy as np
 
 from .corpus import CONTROLS, Control, Network
 
-NOT_AT_ZERO = ("contrastive", "triplets", "clip", "bilinear_pooling", "wavenet", "infonce")  # A division by 0, or all ties.
+# A division by 0, or all ties.
+NOT_AT_ZERO = ("contrastive", "triplets", "clip", "bilinear_pooling", "wavenet", "infonce")
 
 
 def add(name: str, loss_fn: Callable, params: Any, args: tuple, gradient: Callable, **options: Any) -> None:

@@ -3,7 +3,6 @@
 The weights are solved for, all at once: two terms that are wrong in different ways are found as easily as one.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses.fitting import simple
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
-from functional_nets.gradcheck.hypotheses.rules.forgotten import close, named
+from functional_nets.gradcheck.hypotheses.rules.forgotten import close, literals, named
 from functional_nets.gradcheck.hypotheses.rules.places import term as line_of_term
 
 MOST = 8  # Terms of a sum.
@@ -100,8 +99,7 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str, above: int) -> I
     weights = [simple(float(weight), rounding=evidence.rounding) for weight in solved]
     weights = [(weight, plain or (what == "term" and named(evidence, weight)[1])) for weight, plain in weights]
     wrong = [i for i, (weight, _) in enumerate(weights) if weight != 1]
-    scalars = np.shape(evidence.program.values[evidence.program.nodes[above].outputs[0]]) == ()
-    exchanged = what == "term" and scalars and len(wrong) == 2 and close(math.prod(weights[i][0] for i in wrong), 1.0)
+    exchanged = what == "term" and len(wrong) == 2 and _exchanged(evidence, *(weights[i][0] for i in wrong))
     if len(wrong) < 2 or not (exchanged or all(plain for _, plain in weights)):
         return
     if len(set(weights)) == 1 and (what == "term" or weights[0][0] not in (0, -1)):
@@ -121,6 +119,12 @@ def _weighted(evidence: Evidence, terms: list[Term], what: str, above: int) -> I
         position, cost = evidence.made.get(terms[0].number, position), 0.5
         text = "no gradient goes back from this value: if another one has overwritten it, add the two (+=)"
     yield Hypothesis(kind, position, text, cost, delta, _pulled(evidence, delta, terms))
+
+
+def _exchanged(evidence: Evidence, first: float, second: float) -> bool:
+    """Whether two weights are what is left of two constants of the program when each stands for the other."""
+    known = [c for literal in literals(evidence) for c in (literal, 1 - literal) if c > 0]
+    return close(first * second, 1.0) and any(close(first, a / b) for a in known for b in known if a != b)
 
 
 def _pulled(evidence: Evidence, delta: dict[int, Any], terms: list[Term]) -> Callable[[], list[Any]]:

@@ -209,7 +209,7 @@ def _misplaced(
         if piecewise:
             for mask, where in ((values[other] > 0, "> 0"), (values[other] < 0, "< 0")):
                 text = f"the mask is taken from another array ({where}) than this function's input"
-                yield Hypothesis("wrong_mask", position, text, 1.2, {x: np.where(mask, g, 0) - g * d})
+                yield Hypothesis("wrong_mask", position, text, 1.15, {x: np.where(mask, g, 0) - g * d})
         elif "sigmoid" in names or "tanh" in names:
             u = values[other]
             wrong = g * u * (1 - u) if "sigmoid" in names else g * (1 - u * u)

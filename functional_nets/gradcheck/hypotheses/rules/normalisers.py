@@ -24,7 +24,7 @@ from functional_nets.gradcheck.hypotheses.rules.row_functions import (
 from functional_nets.gradcheck.hypotheses.rules.substitutes import in_place, near
 from functional_nets.gradcheck.program import gradient, is_real, rerun, walk
 
-NEAREST = 6  # Other arrays that a normalisation may have been differentiated at.
+NEAREST = 12  # Other arrays that a normalisation may have been differentiated at.
 REACH = 26  # Operations between a normalisation's input and output.
 
 
@@ -236,7 +236,8 @@ def _elsewhere(evidence: Evidence, found: Found) -> Iterator[Hypothesis]:
             kind = "mutated" if other in derived else "wrong_operand"
             text = f"{normaliser.name} is differentiated at another array than the one it was taken of"
             text += ": was that changed in place?" if kind == "mutated" else ""
-            yield Hypothesis(kind, found.position, text, 1.0, delta, _pulled(evidence, found, delta))
+            cost = 0.98 if kind == "mutated" else 1.0
+            yield Hypothesis(kind, found.position, text, cost, delta, _pulled(evidence, found, delta))
 
 
 def _pulled(evidence: Evidence, found: Found, delta: dict[int, Any]) -> Callable[[], list[Any]]:

@@ -68,7 +68,7 @@ def _upstream(evidence: Evidence, position: int) -> Iterator[Hypothesis]:
     text = "the upstream gradient is {}: use the gradient of this operation's output as it comes"
     with np.errstate(all="ignore"):
         simple = [
-            (np.ones_like(g), "ignored", 1.15),
+            (np.ones_like(g), "ignored", 1.15 if np.ptp(g) else 3.0),
             (np.sign(g), "replaced by its sign", 2.0),
             (np.clip(g, -1, 1), "clipped to [-1, 1]", 2.0),
             (np.clip(g, -0.1, 0.1), "clipped to [-0.1, 0.1]", 2.2),

@@ -44,7 +44,7 @@ def _slopes(evidence: Evidence, inside: tuple[int, ...], x: int, y: int) -> Iter
                 if solved is None or np.max(np.abs(solved)) > LARGEST:
                     continue
                 (a, plain), (b, plain_b) = (simple(float(c), rounding=evidence.rounding) for c in (*solved, 0.0)[:2])
-                if a == 0 or (name == "y'" and b == 0):
+                if a == 0 or _collinear(a * k + b, d):
                     break
                 text = f"the slope of this function y(x) is taken to be {_formula(a, b, name)}, which it is not"
                 kind = "wrong_mask" if mask else "wrong_derivative"
