@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments._command import DISPLAY, OptionError, argument, main, option
+from experiments._command import DISPLAY, OptionError, argument, option
+from experiments._main import main
 from experiments._runs import Run, read_run
 from functional_nets.report.comparison import Compared, Row, comparison_page, differences, results
 

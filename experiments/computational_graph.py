@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
+from experiments._main import main
 from functional_nets.backprop import Variable, backward
 from functional_nets.backprop.layers import Add, Mul
 from functional_nets.report import GradientGraph, gradient_graph

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
+from experiments._main import main
 from functional_nets.backprop import Variable, backward, numeric, tape
 from functional_nets.report import gradient_graph
 

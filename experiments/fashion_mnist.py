@@ -8,7 +8,8 @@ descent: with `--optimizer adam` the same network reaches 89.2 %, and 87.9 % wit
 from dataclasses import dataclass
 
 from experiments._classifier import train_classifier
-from experiments._command import main, option
+from experiments._command import option
+from experiments._main import main
 from experiments._options import EpochsConfig
 from experiments._training import Result
 from functional_nets.models import Model, mlp

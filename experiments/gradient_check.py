@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
 from experiments._gradient_cases import NAMES, Case, cases
+from experiments._main import main
 from functional_nets.backprop import numeric, tape
 from functional_nets.backprop.numeric import DirectionalResult
 from functional_nets.gradcheck.program import active_nodes, gradient, walk

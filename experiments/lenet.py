@@ -7,7 +7,8 @@ two convolutions of 3 × 3, two pools, and dense layers 576-120-84-10 on images 
 from dataclasses import dataclass
 
 from experiments._classifier import train_classifier
-from experiments._command import main, option
+from experiments._command import option
+from experiments._main import main
 from experiments._options import EpochsConfig
 from experiments._training import Result
 from functional_nets.models import Model, lenet

@@ -9,7 +9,8 @@ give 96.88, 97.26, 97.00, 97.00, 97.18, 96.98, 97.12 and 97.15 %; the default is
 from dataclasses import dataclass
 
 from experiments._classifier import train_classifier
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
+from experiments._main import main
 from experiments._options import TrainingConfig
 from experiments._populations import mnist_population
 from experiments._training import Result

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments._command import OptionError, argument, main, option, printable
+from experiments._command import OptionError, argument, option, printable
+from experiments._main import main
 from experiments._network import Network, Seen
 from experiments._runs import read_run
 from functional_nets.data import DataError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from experiments import xor
 from experiments._classifier import answer_sections
-from experiments._command import OptionError, argument, command_line, main
+from experiments._command import OptionError, argument, command_line
+from experiments._main import main
 from experiments._runs import Run, read_run, trained_params
 from functional_nets import data
 from functional_nets.report import Section, write_report

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import jax
 
 from experiments import _published_fashion, _published_mnist, _published_tape, _published_tensors, _published_xor
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
 from experiments._folder import RunFolder
+from experiments._main import main
 from experiments._published import NOTEBOOKS, PUBLISHED
 from experiments._published_verdict import Answer
 from functional_nets import data, training

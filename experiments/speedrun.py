@@ -22,8 +22,9 @@ import jax
 import numpy as np
 import optax
 
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
 from experiments._folder import RunFolder
+from experiments._main import main
 from functional_nets import data, training
 from functional_nets.models import Model, lenet, mlp
 from functional_nets.nn import classification_loss

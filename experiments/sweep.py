@@ -26,9 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments._command import OptionError, command_line, main, option
+from experiments._command import OptionError, command_line, option
 from experiments._engine import Engine, Work
 from experiments._folder import RunFolder
+from experiments._main import main
 from experiments._options import FREE
 from experiments._ray_engine import LOCAL, RayEngine
 from experiments._runs import TRAININGS

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._command import OptionError, main, option
+from experiments._command import OptionError, option
+from experiments._main import main
 from experiments._options import TrainingConfig
 from experiments._populations import Cell, xor_population
 from experiments._training import Result, train

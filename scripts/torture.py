@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from experiments import _command, lenet, mnist, xor
+from experiments import _main, lenet, mnist, xor
 from functional_nets import data, training
 from functional_nets.data import Split
 from functional_nets.training.checkpoint import writing
@@ -97,8 +97,8 @@ def begin(name: str, folder: Path, *, resume: bool, point: Point | None = None, 
             die_at(point, call)
         sys.argv = [name]
         config = module.Config(**COMMON, **options, out=folder, resume=resume)
-        _command.parse = lambda *_, **__: config  # The command's own way from a configuration to an exit status.
-        _command.main(module.Config, name, "", module.run)
+        _main.parse = lambda *_, **__: config  # The command's own way from a configuration to an exit status.
+        _main.main(module.Config, name, "", module.run)
         status = 0
     except SystemExit as stop:
         status = int(stop.code or 0)

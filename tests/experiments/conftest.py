@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from experiments import _command
+from experiments import _main
 from functional_nets import data
 from functional_nets.data import Dataset, Split
 
@@ -34,7 +34,7 @@ def command(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", [name, *map(str, options)])
         status = 0
         try:
-            _command.main(module.Config, name, module.__doc__, getattr(module, "command", module.run))
+            _main.main(module.Config, name, module.__doc__, getattr(module, "command", module.run))
         except SystemExit as stop:
             status = stop.code or 0
         return Outcome(status, *capsys.readouterr())

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _command, _saving
+from experiments import _main, _saving
 from experiments._command import OptionError
 from experiments._folder import RunFolder
 from experiments._options import TrainingConfig
@@ -175,7 +175,7 @@ def test_a_loss_that_is_not_finite_ends_with_status_3_and_keeps_what_was_written
     words = ["--learning-rate=1", "--batch-size=2", "--no-gradient-check", f"--out={out}"]
     monkeypatch.setattr(sys, "argv", ["falling", *words])
     with pytest.raises(SystemExit) as stopped:
-        _command.main(FallingConfig, "falling", "A loss that falls.", fall)
+        _main.main(FallingConfig, "falling", "A loss that falls.", fall)
     assert stopped.value.code == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert "found nan first at step 13 (epoch 3)" in line
