@@ -4,12 +4,13 @@
 
 The processes meet on a free port of the loopback interface; only the first prints and writes. A signal to this
 program is passed on to all of them, and on Linux its end, whatever ends it, is SIGTERM for them. When one is gone the
-others end themselves, and whatever has not ended 25 seconds later is killed. The exit status is the first one's that
-tells of more than a lost process; 4 if none does.
+others end themselves, and whatever has not ended 25 seconds after that, or after a signal, is killed. The exit status
+is the first one's that tells of more than a lost process; 4 if none does.
 """
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import signal
 import socket
@@ -22,8 +23,9 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOST = 4
 PR_SET_PDEATHSIG = 1
 GRACE = 25.0
-"""Seconds that the others have to end after the first has. A process that hangs counts as lost after 20 s to 25 s, when
-the others end: with it the whole stays under a minute, and a page of a report is written in less."""
+"""Seconds that the others have to end after the first has, and all after a signal. A process that hangs counts as lost
+after 20 s to 25 s, when the others end: with it the whole stays under a minute, and a page of a report is written in
+less."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,6 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     count, command = int(arguments[0]), list(arguments[1:])
     if command[0] == "--":
         command = command[1:]
+    if not command or not is_program(command[0]):
+        print(
+            f"Expected an experiment, found {command[0] if command else 'nothing'!r}, which python -m cannot run: "
+            "name one as experiments.mnist.",
+            file=sys.stderr,
+        )
+        return 2
     processes = start(count, command)
     received = pass_signals_on(processes)
     try:
@@ -62,6 +71,17 @@ def start(count: int, command: Sequence[str]) -> list[subprocess.Popen]:
         )
         for number in range(count)
     ]
+
+
+def is_program(name: str) -> bool:
+    """Returns whether `python -m` finds what is named, so that one line says so if not, and not each process."""
+    try:
+        found = importlib.util.find_spec(name)
+        if found is not None and found.submodule_search_locations is not None:
+            found = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError):
+        return False
+    return found is not None
 
 
 def outlived_by_none() -> None:
@@ -95,7 +115,7 @@ def wait(processes: Sequence[subprocess.Popen], received: Sequence[int]) -> int:
     """Returns the exit status of all once they have ended, or have been killed."""
     deadline = None
     while any(process.poll() is None for process in processes):
-        if deadline is None and any(process.poll() for process in processes):
+        if deadline is None and (received or any(process.poll() for process in processes)):
             deadline = time.monotonic() + GRACE
         if deadline is not None and time.monotonic() > deadline:
             for process in processes:
@@ -110,4 +130,5 @@ def wait(processes: Sequence[subprocess.Popen], received: Sequence[int]) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.path.insert(0, os.getcwd())  # Where `python -m` looks first.
     raise SystemExit(main(sys.argv[1:]))
