@@ -12,6 +12,9 @@ if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_
 
 # JAX reads it while it is imported, with a traceback for what is no number; 0 fails when it first computes.
 simulated = os.environ.get("JAX_NUM_CPU_DEVICES", "1")
+if not simulated:  # As a shell's `JAX_NUM_CPU_DEVICES= command` takes a setting back.
+    simulated = "1"
+    del os.environ["JAX_NUM_CPU_DEVICES"]
 if sys.argv[:1] == ["-m"] and not re.fullmatch("0*[1-9][0-9]{0,4}", simulated):
     print(
         f"Expected JAX_NUM_CPU_DEVICES to be a number from 1 to 99999, found {simulated!r}: "

@@ -54,8 +54,8 @@ class TrainingConfig:
     coordinator: str | None = option(None, "address and port of the first of several processes, as 10.0.0.1:1234")
     processes: int | None = option(
         None,
-        "how many processes train together (default: as Slurm, GKE or Open MPI tell); scripts/launch_local.py starts "
-        "several on this machine",
+        "how many processes train together (default: as Slurm, GKE or Open MPI tell); 1 is this one alone, even "
+        "under these; scripts/launch_local.py starts several on this machine",
     )
     process_id: int | None = option(None, "which of them this is, from 0; that one writes the files")
     join_seconds: int = option(60, "how long to wait for the others to start")

@@ -51,6 +51,8 @@ def several_processes(config: Any) -> Iterator[None]:
 
 
 def _joined(config: TrainingConfig) -> bool:
+    if config.processes == 1 and config.coordinator is None and not config.process_id:
+        return False  # Whatever has started this process: it was told to be alone.
     config = _numbered_by_mpi(config)
     given = {"--coordinator": config.coordinator, "--processes": config.processes, "--process-id": config.process_id}
     if missing := [name for name, value in given.items() if value is None]:
@@ -75,7 +77,7 @@ def _numbered_by_mpi(config: TrainingConfig) -> TrainingConfig:
     if config.coordinator is None:
         raise OptionError(
             f"Expected --coordinator under MPI, which has started {numbers[0]} processes, found none: give "
-            "--coordinator HOST:PORT, the machine of rank 0 and a port that is free there."
+            "--coordinator HOST:PORT, the machine of rank 0 and a port free there, or --processes 1 to run alone."
         )
     return dataclasses.replace(config, processes=numbers[0], process_id=numbers[1])
 

@@ -137,6 +137,46 @@ def test_mpi_that_jax_does_not_know_needs_a_coordinator_alone(command, few_image
     assert processes.mpi_numbers() == (2, 1)
 
 
+def test_a_process_that_is_told_to_be_alone_is_whatever_has_started_it(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "nowhere[1-2]")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert processes.is_cluster()
+    with _processes.several_processes(xor.Config(processes=1)):
+        assert not processes.jax.distributed.is_initialized()
+
+
+def test_half_of_slurms_environment_is_told_what_to_give():
+    slurm = {"SLURM_STEP_NODELIST": "nowhere", "SLURM_NTASKS": "2"}
+    command = [sys.executable, "-m", "experiments.xor"]
+    run = subprocess.run(command, env={**ENVIRONMENT, **slurm}, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "Expected to meet the other processes at the address that the cluster tells, found coordinator_address should "
+        "be defined: give all three of --coordinator, --processes, --process-id.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["experiments.mnits", "experiments", "nowhere.mnist", ".mnist", "", "--epochs"])
+def test_the_launcher_starts_nothing_that_is_no_program(name, capsys, monkeypatch):
+    monkeypatch.setattr(launch_local, "start", None)
+    assert launch_local.main(["2", name]) == 2
+    assert capsys.readouterr().err.startswith(f"Expected an experiment, found {name!r}, which python -m cannot run: ")
+
+
+def test_the_launcher_finds_programs_and_packages_that_are_some():
+    assert launch_local.is_program("experiments.mnist")
+    assert launch_local.is_program("json.tool")
+    assert launch_local.is_program("pytest")
+
+
+def test_after_a_signal_what_does_not_end_is_killed(monkeypatch):
+    monkeypatch.setattr(launch_local, "GRACE", 0.1)
+    with subprocess.Popen(["sleep", "60"]) as deaf:
+        assert launch_local.wait([deaf], [2]) == launch_local.LOST
+
+
 def test_a_coordinator_without_an_address_is_named(command, few_images):
     options = "--coordinator nowhere.invalid:1 --processes 2 --process-id 1 --join-seconds 1"
     outcome = command("mnist", *options.split())
@@ -144,13 +184,20 @@ def test_a_coordinator_without_an_address_is_named(command, few_images):
     assert "found none named 'nowhere.invalid' within 1 s" in outcome.err
 
 
-@pytest.mark.parametrize("number", ["x", "", "0", "2.5", "-3"])
+@pytest.mark.parametrize("number", ["x", " ", "0", "2.5", "-3"])
 def test_a_number_of_simulated_devices_that_is_none_is_refused_before_jax_reads_it(number):
     environment = {**ENVIRONMENT, "JAX_NUM_CPU_DEVICES": number}
     run = subprocess.run([sys.executable, "-m", "experiments.xor"], env=environment, capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stderr.startswith(f"Expected JAX_NUM_CPU_DEVICES to be a number from 1 to 99999, found {number!r}: ")
     assert len(run.stderr.splitlines()) == 1
+
+
+def test_an_empty_number_of_simulated_devices_is_none():
+    environment = {**ENVIRONMENT, "JAX_NUM_CPU_DEVICES": ""}
+    program = "import os, sys; sys.argv = ['-m']; import experiments; print(os.environ.get('JAX_NUM_CPU_DEVICES'))"
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("None\n", "")
 
 
 def test_a_mesh_that_does_not_divide_the_layers_leaves_the_run_that_would_be_overwritten(tmp_path):

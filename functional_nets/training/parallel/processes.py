@@ -95,10 +95,11 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None,
             _meet(coordinator, processes, process_id, seconds)
             counts = _claimed(seconds)
     except (RuntimeError, ValueError) as error:
-        raise ProcessesError(
-            f"Expected to meet the other processes at {place}, found {str(error).splitlines()[0]}: give the address "
-            "of the first process's machine and a port that is free there."
-        ) from None
+        give = "the address of the first process's machine and a port that is free there"
+        if coordinator is None:  # The cluster's environment lacks something, or tells what cannot be.
+            give = "all three of --coordinator, --processes, --process-id"
+        found = str(error).splitlines()[0].rstrip(".")
+        raise ProcessesError(f"Expected to meet the other processes at {place}, found {found}: give {give}.") from None
     when_aborted(lambda: end_lost("another one gone"))
     _check_counts(counts)
     threading.Thread(target=_watch, args=(_client(),), name="watch", daemon=True).start()
