@@ -6,7 +6,8 @@ shell. A dimension is NAME=log(LOW,HIGH), NAME=uniform(LOW,HIGH) or NAME=V1,V2,â
 Lists alone whose combinations are at most --trials are tried one and all; otherwise each trial is drawn.
 
 With --engine vmap, networks that differ in their learning rates alone share a program; each other option makes one of
-its own. Each network is the one that the experiment trains with these options, up to the order of float additions.
+its own. Each network is the one that the experiment trains with these options, up to the order of float additions. All
+of them are trained on one device, the first, however many there are.
 
 With --engine ray (extra `ray`), Ray Tune runs the trials, one a core, on this machine or on the cluster at
 --ray-address; there, each machine needs this package, the data and, to go on with trials that have begun, the folder

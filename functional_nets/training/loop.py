@@ -72,6 +72,8 @@ def make_loop(
             """One step; its loss is put where those from step `begin` on lie."""
             at, state, losses, _ = carry
             number = at - epoch * per_epoch
+            # Data and order are whole on each device: to take a batch sends nothing. All gradients and the loss are
+            # then sums over its shares, none of which needs another: XLA's all-reduce combiner sends them as one.
             batch = share_batch(take_batch(data, order, number, size, batch_size), mesh)
             state, loss = train_step(state, batch, step_key(key, epoch, number))
             losses = lax.dynamic_update_index_in_dim(losses, loss, at - begin, 0)
