@@ -1,6 +1,6 @@
 """The gradient check: is it right, and if not, where and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ from functional_nets.gradcheck.comparison import compare, given_leaves, largest_
 from functional_nets.gradcheck.complex_numbers import comparable, in_pairs, other_convention, slopes
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.further import asked, heard
+from functional_nets.gradcheck.hypotheses.careful import carefully
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.leaves import first_use
 from functional_nets.gradcheck.hypotheses.passes import losses
@@ -102,7 +103,7 @@ def _first_derivative(loss_fn: Callable[..., Any], params: Any, *args: Any, manu
     if meant is not None and not conventions:
         leaves = tuple(leaf._replace(ok=True) for leaf in leaves)
         return Report(loss_ok and not process, leaves, tuple(causes), (), (*notes, *meant), witnesses)
-    causes += _shape_causes(evidence, given, reference)
+    causes += carefully(evidence, "what has another shape", _shape_causes(evidence, given, reference))
     causes += [_cause(evidence, found.hypothesis, found.residual) for found in search(evidence)]
     suspects = () if causes else tuple(_suspects(evidence))
     return Report(False, leaves, tuple(causes), suspects, (*notes, *evidence.gaps), witnesses)
@@ -194,16 +195,13 @@ def _loss_agrees(manual_loss: Any, program: Program, rounding: float) -> bool:
     return abs(float(manual_loss) - right) <= max(rounding, 1e-12) * 8 * max(1.0, abs(right))
 
 
-def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> list[Cause]:
-    causes = []
+def _shape_causes(evidence: Evidence, given: Sequence[Any], reference: Sequence[Any]) -> Iterator[Cause]:
     for leaf, (array, kept) in enumerate(zip(given, evidence.given, strict=True)):
-        if kept is not None:
-            continue
-        kind, text = misshapen(evidence, leaf, array, reference[leaf])
-        node, place = located(evidence, first_use(evidence, leaf))
-        path = evidence.paths[leaf]
-        causes.append(Cause(kind, node.op if node else "", *place, (path,), 0.0, f"{path}: {text}"))
-    return causes
+        if kept is None:
+            kind, text = misshapen(evidence, leaf, array, reference[leaf])
+            node, place = located(evidence, first_use(evidence, leaf))
+            path = evidence.paths[leaf]
+            yield Cause(kind, node.op if node else "", *place, (path,), 0.0, f"{path}: {text}")
 
 
 def located(evidence: Evidence, position: int | None) -> tuple[Node | None, tuple[str | None, int | None]]:

@@ -9,6 +9,7 @@ import numpy as np
 from functional_nets.gradcheck import conventions, pairs
 from functional_nets.gradcheck.evidence import Evidence
 from functional_nets.gradcheck.hypotheses import contributions, examples, leaves, unknown, whole
+from functional_nets.gradcheck.hypotheses.careful import carefully
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops import (
     bypasses,
@@ -48,7 +49,6 @@ SECONDS = 20.0  # Of this thread, so that a busy machine finds the same; then no
 FAR_FETCHED = 1.0  # A cause below this cost ends the search: later stages are for stranger mistakes.
 LISTED = 6
 WORTH_SAYING = 0.35  # Causes that much more far-fetched than the best one are not listed beside it.
-STRICT = False  # Whether an error in the search itself is raised; the project's own tests want it.
 
 STAGES = (
     (leaves, whole, factors, functions, normalisers, log_sum_exp, reductions, choices),
@@ -99,7 +99,7 @@ def search(evidence: Evidence) -> list[Candidate]:
 
 def _beside_kinks(evidence: Evidence) -> list[Candidate]:
     """Returns a mistake of code that decides kinks and ties in its own way, as it may."""
-    for other in conventions.decided_otherwise(evidence):
+    for other in carefully(evidence, "ties and kinks", conventions.decided_otherwise(evidence)):
         other.deadline = time.thread_time() + SECONDS / 4
         found = _singles(other, QUICK)
         if found:
@@ -196,14 +196,7 @@ def _both(first: Hypothesis, second: Candidate) -> list[Candidate]:
 
 
 def _proposed(module: Any, evidence: Evidence) -> Iterator[Hypothesis]:
-    """A module's hypotheses. One that stumbles over an unusual program must not cost the user the others' findings."""
-    try:
-        yield from module.propose(evidence)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        if STRICT:
-            raise
-        name = module.__name__.rsplit(".", 1)[-1]
-        evidence.gaps.append(f"the search for {name} stopped early ({type(error).__name__}: {error}); please report it")
+    return carefully(evidence, module.__name__.rsplit(".", 1)[-1], module.propose(evidence))
 
 
 def _tested(evidence: Evidence, hypotheses: Iterable[Hypothesis], signed: list[Signed]) -> Iterator[Candidate]:

@@ -7,7 +7,7 @@ to expect of unseen bugs when it is run for the first time; afterwards the catal
 import importlib
 import pkgutil
 
-from . import controls, eighth, fifth, first, fourth, ninth, second, seventh, sixth, third
+from . import controls, eighth, fifth, first, fourth, ninth, second, seventh, sixth, tenth, third
 from .corpus import CONTROLS, FAULTS
 from .objects import OBJECTS
 
@@ -20,7 +20,7 @@ def _registered() -> dict[str, object]:
 
 
 def _load() -> None:
-    for package in (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth):
+    for package in (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth):
         for module in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{package.__name__}.{module}")
         name = package.__name__.rsplit(".", 1)[-1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from functional_nets.gradcheck import check, search
+from functional_nets.gradcheck.hypotheses import careful
 from tests.gradcheck.causes import found, line_of
 
 RANDOM = np.random.default_rng(5)
@@ -16,7 +17,7 @@ WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0, 0.7, 1.3])
 
 @pytest.fixture(autouse=True)
 def raise_errors_of_the_search(monkeypatch):
-    monkeypatch.setattr(search, "STRICT", True)
+    monkeypatch.setattr(careful, "STRICT", True)
 
 
 def weighted_loss(params, x, t, weights):
@@ -201,7 +202,7 @@ def test_an_error_in_the_search_costs_its_own_hypotheses_only(monkeypatch):
         yield from ()
         raise ValueError("an operation nobody thought of")
 
-    monkeypatch.setattr(search, "STRICT", False)
+    monkeypatch.setattr(careful, "STRICT", False)
     monkeypatch.setattr(search.regression, "propose", stumble)
     monkeypatch.setattr(search.factors, "propose", stumble)
     report = check(two_layers, DEEP, X, T, manual=two_layers_gradient(X, T, slope=lambda h: h))

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from functional_nets.gradcheck import check, search
+from functional_nets.gradcheck import check
+from functional_nets.gradcheck.hypotheses import careful
 from tests.gradcheck.causes import found, line_of
 
 RANDOM = np.random.default_rng(11)
@@ -16,7 +17,7 @@ LABELS = np.array([0, 2, 2, 0, 0, 2])
 
 @pytest.fixture(autouse=True)
 def raise_errors_of_the_search(monkeypatch):
-    monkeypatch.setattr(search, "STRICT", True)
+    monkeypatch.setattr(careful, "STRICT", True)
 
 
 def entropy(params, x, labels):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from functional_nets.gradcheck import search
+from functional_nets.gradcheck.hypotheses import careful
 from tests.gradcheck.causes import found, line_of
 
 RANDOM = np.random.default_rng(3)
@@ -15,7 +15,7 @@ U, V = RANDOM.normal(size=(3, 3)), RANDOM.normal(size=(3, 3))
 
 @pytest.fixture(autouse=True)
 def raise_errors_of_the_search(monkeypatch):
-    monkeypatch.setattr(search, "STRICT", True)
+    monkeypatch.setattr(careful, "STRICT", True)
 
 
 def decayed(params, x, t):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from functional_nets.gradcheck import check, search
+from functional_nets.gradcheck.hypotheses import careful
 from tests.gradcheck.causes import found, line_of
 
 RANDOM = np.random.default_rng(8)
@@ -15,7 +16,7 @@ U, V, G = (RANDOM.normal(size=(3, 3)) / 2 for _ in range(3))
 
 @pytest.fixture(autouse=True)
 def raise_errors_of_the_search(monkeypatch):
-    monkeypatch.setattr(search, "STRICT", True)
+    monkeypatch.setattr(careful, "STRICT", True)
 
 
 @pytest.fixture

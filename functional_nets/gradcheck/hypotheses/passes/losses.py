@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.careful import carefully
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.passes.constants import constants
 from functional_nets.gradcheck.hypotheses.rules.forgotten import named
@@ -25,7 +26,8 @@ def explanations(evidence: Evidence, manual_loss: float, rounding: float) -> lis
         manual_loss: The value given.
         rounding: The relative error that rounding explains.
     """
-    return sorted(_proposed(evidence, manual_loss, max(rounding, 1e-9)), key=lambda hypothesis: hypothesis.cost)
+    proposed = carefully(evidence, "the loss given", _proposed(evidence, manual_loss, max(rounding, 1e-9)))
+    return sorted(proposed, key=lambda hypothesis: hypothesis.cost)
 
 
 def _proposed(evidence: Evidence, given: float, slack: float) -> Iterator[Hypothesis]:
@@ -127,7 +129,9 @@ def _constants(evidence: Evidence, same: Any, wrong: Any, shown: str) -> Iterato
                 (2 * value, "doubled"),
             ]
         for other, how in others:
-            values = rerun(program, dict.fromkeys(constant.numbers, other))
+            whole = np.ravel(other)[0] if np.size(other) == 1 else other
+            shapes = {number: np.shape(program.values[number]) for number in constant.numbers}
+            values = rerun(program, {number: np.broadcast_to(whole, shape) for number, shape in shapes.items()})
             if same(values[program.result]):
                 what = f"the constant {float(value):.6g}" if np.size(value) == 1 else "an array of constants"
                 yield wrong(constant.position, shown + f"{what} here is {how}", 0.8)
