@@ -55,7 +55,7 @@ def softmax_back(datt, att):
     return att * (datt - (datt * att).sum(axis=-1, keepdims=True))
 
 
-def grads(params, x, target, keep, soft=softmax_back, root=np.sqrt(5), slip=""):
+def grads(params, x, target, keep, soft=softmax_back, root=5**0.5, slip=""):
     """Backward; `soft` is the softmax's, `root` what the scores are divided by."""
     xhat, u, q, k, v, att = forward(params, x, keep)
     dout = 2 * (u + att @ v - target) / target.size
