@@ -3,6 +3,7 @@
 The weights are solved for, all at once: two terms that are wrong in different ways are found as easily as one.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -43,21 +44,18 @@ def propose(evidence: Evidence) -> Iterator[Hypothesis]:
 def _one_against_the_rest(evidence: Evidence, terms: list[Term]) -> Iterator[Hypothesis]:
     """A branch and a shortcut that hold one array: what one writes into it, the other finds."""
     number, total = terms[0].number, np.sum([term.part for term in terms], axis=0)
-    if len(terms) < 2 or np.shape(total) != np.shape(evidence.program.values[number]):
-        return
+    by_operation: dict[int, Any] = defaultdict(float)  # The two of a square are one branch.
     for term in terms:
-        others = total - term.part
-        for delta in (others - term.part, term.part - others):
-            if np.any(delta):
-                text = "one branch's gradient is written over the array of the other's, and is counted twice: copy it"
-                yield Hypothesis(
-                    "mutated",
-                    term.position,
-                    text,
-                    0.7,
-                    {number: delta},
-                    partial(evidence.pulled, {number: delta}, evidence.made.get(number, -1) + 1),
-                )
+        by_operation[term.position] = by_operation[term.position] + term.part
+    if len(by_operation) < 2 or np.shape(total) != np.shape(evidence.program.values[number]):
+        return
+    below = evidence.made.get(number, -1) + 1
+    text = "one branch's gradient is written over the array of the other's, and is counted twice: copy it"
+    for position, part in by_operation.items():
+        for change in (total - 2 * part, 2 * part - total):
+            if np.any(change):
+                delta = {number: change}
+                yield Hypothesis("mutated", position, text, 0.7, delta, partial(evidence.pulled, delta, below))
 
 
 def _terms(evidence: Evidence, position: int) -> Iterator[Term]:

@@ -145,7 +145,6 @@ def _of_tested(model: Model, briefly: bool) -> list[Sentence]:
             where = where.replace(cause.file, cause.file.replace("\\", "/").rpartition("/")[2]).split(" `")[0]
             where = where.removesuffix(": ") + ": "
         return [*found, Sentence(f"✗ {where}{cause.message}", False)]
-    found += [Sentence(f"✗ {text}", False) for text in _shapes(model)]
     lines = dict.fromkeys(f"line {suspect.line}" for suspect in report.suspects if suspect.line is not None)
     if lines:
         found.append(Sentence(f"✗ no known mistake gives it; it must lie in the backward of {', '.join(lines)}", False))
@@ -161,14 +160,3 @@ def _where_wrong(model: Model, briefly: bool) -> str:
     where = model.vertices[edge.target].where if edge is not None else None
     first = ", first in backward order" if len(wrong) > 1 else ""
     return f" in {', '.join(wrong)}{first} on {name}{_at(where, briefly)}"
-
-
-def _shapes(model: Model) -> list[str]:
-    """Returns what is said of gradients under test that have another shape than what they are the gradient of."""
-    values = model.testimony.program.values
-    pairs = [(each.name, np.shape(values[each.number]), np.shape(each.given)) for each in model.inputs if not each.ok]
-    return [
-        f"{name} has the wrong shape: expected {list(shape)}, found {list(given)}"
-        for name, shape, given in pairs
-        if shape != given
-    ]
