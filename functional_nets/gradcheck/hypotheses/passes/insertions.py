@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nets.gradcheck.evidence import Evidence
+from functional_nets.gradcheck.hypotheses.activations import ACTIVATIONS
 from functional_nets.gradcheck.hypotheses.hypothesis import Hypothesis
 from functional_nets.gradcheck.hypotheses.loops.runs import repeated
 from functional_nets.gradcheck.hypotheses.rules.row_functions import NORMALISERS
@@ -37,16 +38,21 @@ def _by_rows(index: int) -> Function:
     )  # fmt: skip
 
 
+def _activation(name: str, kind: str, words: str = "") -> Function:
+    value, slope = ACTIVATIONS[name]
+    return Function(words or name, kind, value, lambda g, y, x: g * slope(x))
+
+
 FUNCTIONS = (
     _by_rows(0),
     _by_rows(1),
-    Function("sigmoid", "wrong_loss", lambda x: 1 / (1 + np.exp(-x)), lambda g, y, x: g * y * (1 - y)),
-    Function("tanh", "wrong_derivative", np.tanh, lambda g, y, x: g * (1 - y * y)),
-    Function("ReLU", "wrong_mask", lambda x: np.maximum(x, 0), lambda g, y, x: g * (x > 0)),
+    _activation("sigmoid", "wrong_loss"),
+    _activation("tanh", "wrong_derivative"),
+    _activation("ReLU", "wrong_mask"),
     Function("log", "wrong_loss", np.log, lambda g, y, x: g / x),
-    Function("exp", "wrong_loss", np.exp, lambda g, y, x: g * y),
-    Function("the square", "wrong_loss", np.square, lambda g, y, x: 2 * g * x),
-    Function("the absolute value", "wrong_loss", np.abs, lambda g, y, x: g * np.sign(x)),
+    _activation("exp", "wrong_loss"),
+    _activation("square", "wrong_loss", "the square"),
+    _activation("abs", "wrong_loss", "the absolute value"),
     Function("the square root", "wrong_loss", np.sqrt, lambda g, y, x: 0.5 * g / y),
 )
 
